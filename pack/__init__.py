@@ -1,0 +1,1 @@
+"""What runs on our builders: spec → lock → prefix → archive + manifest → resources."""
