@@ -1,0 +1,1 @@
+"""The engine: a FastAPI server that answers the app, and worker processes that do the training."""

@@ -1,0 +1,72 @@
+"""The FastAPI application: routes, errors and the life of its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
+from backend.routes import hardware, health, system, training
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from fastapi import Request
+
+    from backend.services import Services
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the application that serves with these parts."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        # Not awaited: the first health answer need not wait for the database.
+        opening = asyncio.create_task(services.queue.open_if_used_before())
+        yield
+        await opening
+        await services.queue.close()
+
+    # Swagger's page loads its scripts from the network; the description of the API alone stays.
+    app = FastAPI(
+        title="PEFT Studio", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan
+    )
+    app.state.services = services
+    for routes in (health, system, hardware, training):
+        app.include_router(routes.router)
+    app.add_exception_handler(RequestError, _answer_error)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_exception_handler(Exception, _answer_bug)
+    return app
+
+
+async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestError)
+    return JSONResponse(error.to_dict(), error.status)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    problems = [
+        {"place": ".".join(str(part) for part in problem["loc"]), "reason": problem["msg"]}
+        for problem in error.errors()
+    ]
+    return await _answer_error(request, RequestInvalid(problems))
+
+
+async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    reason = HTTPStatus(error.status_code).phrase
+    return await _answer_error(request, HttpError(error.status_code, reason, request.method, request.url.path))
+
+
+async def _answer_bug(request: Request, _error: Exception) -> JSONResponse:
+    return await _answer_error(request, InternalError())  # the traceback goes to the log, not to the client

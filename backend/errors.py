@@ -1,0 +1,257 @@
+"""Errors that a person will read: what is so, with names and numbers, and one thing to do about it.
+
+BackendError
+├── StartError                ends the process: exit status 60–69
+│   ├── PortsTaken            ports-taken             60
+│   ├── DataDirNotWritable    data-dir-not-writable   61
+│   ├── AddressNotAvailable   address-not-available   62
+│   └── ModuleMissing         module-missing          63
+└── RequestError              answers one request: HTTP status 4xx or 5xx
+    ├── RequestInvalid        request-invalid        422
+    ├── NotFound              not-found              404
+    ├── ModelMissing          model-missing          422
+    ├── DatasetMissing        dataset-missing        422
+    ├── DatasetUnusable       dataset-unusable       422
+    ├── JobUnknown            job-unknown            404
+    ├── JobEnded              job-ended              409
+    ├── JobsElsewhere         jobs-elsewhere         409
+    ├── JobsTooNew            jobs-too-new           409
+    └── Refused               host-not-allowed, origin-not-allowed 403, token-missing, token-wrong 401
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+
+class BackendError(Exception):
+    """Something a person can act on: `message` says what is so, `remedy` what to do, `path` where."""
+
+    code: str
+
+    def __init__(self, message: str, remedy: str, *, path: Path | None = None, detail: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+        self.path = path
+        self.detail = detail
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the one JSON shape that every error of the API has."""
+        return {"code": self.code, "message": self.message, "remedy": self.remedy, "detail": self.detail}
+
+
+class StartError(BackendError):
+    """The backend cannot start; `exit_status` tells whoever started it which error it was."""
+
+    exit_status: ClassVar[int]
+
+
+class PortsTaken(StartError):
+    """Neither the port asked for nor any of its stand-ins is free."""
+
+    code = "ports-taken"
+    exit_status = 60
+
+    def __init__(self, ports: Sequence[int], holders: Sequence[str]) -> None:
+        held = f": {', '.join(holders)}" if holders else "; this user may not see by whom"
+        super().__init__(
+            f"{describe_ports(ports)} are taken{held}",
+            "Close one of these programs, or start the backend with --port and a free port.",
+        )
+
+
+class DataDirNotWritable(StartError):
+    """A folder that the backend writes to cannot be made or written."""
+
+    code = "data-dir-not-writable"
+    exit_status = 61
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"Cannot write in {path}: {reason}",
+            "Make this folder writable for your user, or choose another one with --data-dir.",
+            path=path,
+        )
+
+
+class AddressNotAvailable(StartError):
+    """The machine does not let the backend listen at the address."""
+
+    code = "address-not-available"
+    exit_status = 62
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"Cannot listen at {host}, port {port}: {reason}",
+            "Leave --host out, so that the backend listens at 127.0.0.1, and choose a port above 1023.",
+        )
+
+
+class ModuleMissing(StartError):
+    """A module that the server needs is not there, or cannot be loaded."""
+
+    code = "module-missing"
+    exit_status = 63
+
+    def __init__(self, error: ImportError) -> None:
+        super().__init__(
+            f"The module {error.name or 'of this name'} cannot be imported: {error}",
+            "Repair the installation: peft_engine --repair.",
+        )
+
+
+class RequestError(BackendError):
+    """One request cannot be granted; `status` is its HTTP status."""
+
+    status: int = 422
+
+
+class RequestInvalid(RequestError):
+    """The request's body or parameters do not say what the route needs."""
+
+    code = "request-invalid"
+
+    def __init__(self, problems: Sequence[dict[str, str]]) -> None:
+        first = problems[0]
+        super().__init__(
+            f"{first['place']}: {first['reason']}",
+            "Correct the fields that `detail` names, and send the request again.",
+            detail=list(problems),
+        )
+
+
+class HttpError(RequestError):
+    """No route answers this request: an unknown path, or a method that it does not take."""
+
+    def __init__(self, status: int, reason: str, method: str, path: str) -> None:
+        super().__init__(
+            f"{method} {path}: {reason}", "Look the route up in /api/openapi.json: path, method and version."
+        )
+        self.status = status
+        self.code = reason.lower().replace(" ", "-")
+
+
+class InternalError(RequestError):
+    """A bug of ours: the log says where."""
+
+    code = "internal-error"
+    status = 500
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The backend failed to answer this request", "Look at the last lines of its log, and report them."
+        )
+
+
+class ModelMissing(RequestError):
+    """No model is where the request says."""
+
+    code = "model-missing"
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            f"{model} is no model: {reason}",
+            "Give the full path of a folder that holds a model's config.json, or a hub id such as owner/name.",
+        )
+
+
+class DatasetMissing(RequestError):
+    """No dataset is where the request says."""
+
+    code = "dataset-missing"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} is no dataset: {reason}",
+            "Give the full path of a .jsonl, .json, .csv or .txt file.",
+            path=path,
+        )
+
+
+class DatasetUnusable(RequestError):
+    """The file is there, and cannot be trained on; `detail` lists its first problems."""
+
+    code = "dataset-unusable"
+
+    def __init__(self, path: Path, problems: Sequence[dict[str, str]], remedy: str) -> None:
+        first = problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(
+            f"{path.name}, {first['place']}: {first['reason']}{more}", remedy, path=path, detail=list(problems)
+        )
+
+
+class JobUnknown(RequestError):
+    """There is no job of this id."""
+
+    code = "job-unknown"
+    status = 404
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id!r}", "Take an id from GET /api/training/list.")
+
+
+class JobEnded(RequestError):
+    """The job has ended, so it can no longer be stopped."""
+
+    code = "job-ended"
+    status = 409
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"Job {job_id} has ended: it is {state}", "Nothing needs to be done.")
+
+
+class JobsElsewhere(RequestError):
+    """Another backend runs the jobs of this data folder."""
+
+    code = "jobs-elsewhere"
+    status = 409
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"Another backend runs the jobs of {path}",
+            "Use that one or stop it, or start this one with a --data-dir of its own.",
+            path=path,
+        )
+
+
+class JobsTooNew(RequestError):
+    """The job store was written by a newer version."""
+
+    code = "jobs-too-new"
+    status = 409
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"{path} has schema version {found}; this backend reads up to {known}",
+            "Update the app, or start it with another --data-dir.",
+            path=path,
+        )
+
+
+class Refused(RequestError):
+    """The request does not come from whom it should."""
+
+    def __init__(self, code: str, status: int, message: str, remedy: str) -> None:
+        super().__init__(message, remedy)
+        self.code = code
+        self.status = status
+
+
+def describe_ports(ports: Sequence[int]) -> str:
+    """Name ports as a person would: runs of neighbours become a range."""
+    runs: list[list[int]] = []
+    for port in sorted(ports):
+        if runs and runs[-1][-1] == port - 1:
+            runs[-1].append(port)
+        else:
+            runs.append([port])
+    return "Ports " + " and ".join(f"{run[0]}–{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)

@@ -1,0 +1,57 @@
+"""Where everything is kept below the data folder. Nobody else joins these names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backend.errors import DataDirNotWritable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The layout of one data folder."""
+
+    root: Path
+
+    @property
+    def token(self) -> Path:
+        """The file that holds a token made by the backend."""
+        return self.root / "token"
+
+    @property
+    def store(self) -> Path:
+        """The database of jobs and what they told."""
+        return self.root / "jobs.sqlite3"
+
+    @property
+    def jobs_lock(self) -> Path:
+        """Locked by the one backend that runs the jobs of this folder."""
+        return self.root / "jobs.lock"
+
+    def job(self, job_id: str) -> Path:
+        """Return where one job's plan, output and checkpoints are kept."""
+        return self.root / "jobs" / job_id
+
+    def adapter(self, job_id: str) -> Path:
+        """Return where one job's finished adapter is kept."""
+        return self.root / "adapters" / job_id
+
+
+def make_writable(folders: Iterable[Path]) -> None:
+    """Make the folders and prove that they can be written.
+
+    Raises DataDirNotWritable.
+    """
+    for folder in folders:
+        proof = folder / ".writable"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            proof.touch()
+            proof.unlink()
+        except OSError as error:
+            raise DataDirNotWritable(folder, error.strerror or str(error)) from error

@@ -1,0 +1,124 @@
+"""What this machine offers for training, seen from the server process: without torch."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from backend.jobs.job import now
+
+GIB = 1024**3
+
+
+def hardware_profile() -> dict[str, Any]:
+    """Return processors, memory and accelerators; sizes in GiB, shares in per cent, temperatures in °C."""
+    gpus = _gpus()
+    memory = psutil.virtual_memory()
+    frequency: Any = psutil.cpu_freq()  # None in some containers, which its stubs do not know
+    return {
+        "gpus": gpus,
+        "cpu": {
+            "cores_physical": psutil.cpu_count(logical=False) or psutil.cpu_count() or 1,
+            "cores_logical": psutil.cpu_count() or 1,
+            "frequency_mhz": round(frequency.current) if frequency else 0,
+            "architecture": platform.machine(),
+            "utilization": psutil.cpu_percent(),
+        },
+        "ram": {
+            "total_gb": _gib(memory.total),
+            "available_gb": _gib(memory.available),
+            "used_gb": _gib(memory.used),
+            "percent_used": memory.percent,
+        },
+        "platform": platform.system(),
+        "python_version": platform.python_version(),
+        "torch_version": installed_version("torch"),
+        "cuda_available": bool(gpus) and torch_cuda_version() is not None,
+        "timestamp": now(),
+    }
+
+
+@cache
+def installed_version(package: str) -> str | None:
+    """Return a package's version without importing it, or None if it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def torch_cuda_version() -> str | None:
+    """Return the CUDA version that torch was built for, or None: no torch, or one without CUDA."""
+    found = importlib.util.find_spec("torch")  # finds, does not import
+    if found is None or found.origin is None:
+        return None
+    version = importlib.util.spec_from_file_location("torch_version", Path(found.origin).with_name("version.py"))
+    if version is None or version.loader is None:
+        return None
+    module = importlib.util.module_from_spec(version)
+    version.loader.exec_module(module)  # a few constants, written by torch's build
+    cuda: str | None = module.cuda
+    return cuda
+
+
+class HardwareWatch:
+    """Remembers the last profile for some seconds, so that a storm of requests asks the machine once."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._profile: dict[str, Any] = {}
+        self._until = 0.0
+
+    def profile(self) -> dict[str, Any]:
+        """Return a profile that is no older than the seconds given."""
+        if time.monotonic() >= self._until:
+            self._profile = hardware_profile()
+            self._until = time.monotonic() + self._seconds
+        return self._profile
+
+
+def _gpus() -> list[dict[str, Any]]:
+    """Return NVIDIA's GPUs; none where there is no driver or no binding to it."""
+    try:
+        import pynvml
+    except ModuleNotFoundError:  # the spec has it where CUDA is, and there only
+        return []
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver, hence no GPU to use
+        return []
+    try:
+        return [_gpu(pynvml, number) for number in range(pynvml.nvmlDeviceGetCount())]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _gpu(pynvml: Any, number: int) -> dict[str, Any]:
+    device = pynvml.nvmlDeviceGetHandleByIndex(number)
+    memory = pynvml.nvmlDeviceGetMemoryInfo(device)
+    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(device)
+    cuda = pynvml.nvmlSystemGetCudaDriverVersion_v2()
+    return {
+        "id": number,
+        "name": pynvml.nvmlDeviceGetName(device),
+        "memory_total_gb": _gib(memory.total),
+        "memory_available_gb": _gib(memory.free),
+        "memory_used_gb": _gib(memory.used),
+        "compute_capability": f"{major}.{minor}",
+        "cuda_version": f"{cuda // 1000}.{cuda % 1000 // 10}",
+        "driver_version": pynvml.nvmlSystemGetDriverVersion(),
+        "temperature": pynvml.nvmlDeviceGetTemperature(device, pynvml.NVML_TEMPERATURE_GPU),
+        "utilization": pynvml.nvmlDeviceGetUtilizationRates(device).gpu,
+    }
+
+
+def _gib(size: int) -> float:
+    return round(size / GIB, 2)

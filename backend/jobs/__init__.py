@@ -1,0 +1,1 @@
+"""Training jobs: rows in SQLite first, processes second."""

@@ -1,0 +1,29 @@
+"""The server's log: to stderr for whoever started it, and to a file that support can ask for."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from logging.handlers import RotatingFileHandler
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE_NAME = "backend.log"
+FILE_BYTES = 2_000_000
+OLD_FILES = 3
+
+
+def log_to(folder: Path) -> Path:
+    """Send every log record to stderr and to a rotating file in `folder`; return the file."""
+    path = folder / FILE_NAME
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[
+            logging.StreamHandler(sys.stderr),
+            RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8"),
+        ],
+    )
+    return path

@@ -1,0 +1,1 @@
+"""What clients call: each route parses, calls, and returns; none of them decides."""

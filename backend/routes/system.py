@@ -1,0 +1,37 @@
+"""The process itself: what it is, and how to end it."""
+
+import os
+import platform
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+
+from backend.hardware import installed_version
+from backend.services import Services, services
+from backend.version import version
+
+router = APIRouter()
+
+ENGINE_PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets")
+
+
+@router.get("/api/system/info")
+def system_info(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """Describe the system, the interpreter and the engine's packages; null where one is not installed."""
+    return {
+        "platform": platform.system(),
+        "platform_version": platform.release(),
+        "arch": platform.machine(),
+        "python_version": platform.python_version(),
+        "version": version(),
+        "pid": os.getpid(),
+        "data_dir": str(parts.settings.data_dir),
+        "packages": {name: installed_version(name) for name in ENGINE_PACKAGES},
+    }
+
+
+@router.post("/api/shutdown")
+async def shutdown(parts: Annotated[Services, Depends(services)]) -> dict[str, str]:
+    """Answer, then end gracefully: a running job saves a checkpoint first."""
+    parts.stop()
+    return {"status": "stopping"}

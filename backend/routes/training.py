@@ -1,0 +1,133 @@
+"""Training jobs: start, list, look at, stop, and listen."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
+
+from backend.errors import JobUnknown, ModelMissing
+from backend.jobs.job import Job
+from backend.jobs.queue import Queue
+from backend.schemas import Started, StartTraining
+from backend.services import Services, services
+from backend.training.dataset import count_examples
+from backend.training.events import Changed, Event, Progress, frames
+from backend.training.plan import TrainingPlan, is_folder
+
+router = APIRouter()
+
+REPLAYED_STEPS = 1000
+CLOSE_UNKNOWN_JOB = 4404
+
+
+@router.post("/api/training/start")
+async def start(body: StartTraining, parts: Annotated[Services, Depends(services)]) -> Started:
+    """Check model and dataset, then make a job."""
+    plan = body.plan()
+    await asyncio.to_thread(_check, plan)
+    job, at_once = await parts.queue.submit(plan)
+    return Started(job_id=job.id, status="started" if at_once else "queued")
+
+
+@router.get("/api/training/list")
+async def jobs(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """List all jobs, the newest first."""
+    return {"jobs": [_summary(job) for job in reversed(await parts.queue.jobs())]}
+
+
+@router.get("/api/training/{job_id}")
+async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """Describe one job: its state, plan, every logged step, and how it ended."""
+    found = await parts.queue.job(job_id)
+    told = [event for _, event in await parts.queue.events(job_id)]
+    steps = [event for event in told if isinstance(event, Progress)]
+    return _summary(found) | {
+        "plan": found.plan.to_dict(),
+        "metrics": [frame["data"] for step in steps for frame in frames(step) if frame["type"] == "metrics"],
+    }
+
+
+@router.post("/api/training/{job_id}/stop")
+async def stop(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """Ask a job to stop; a running one finishes its step and saves a checkpoint first."""
+    return _summary(await parts.queue.stop(job_id))
+
+
+@router.websocket("/ws/training/{job_id}")
+async def listen(socket: WebSocket, job_id: str, parts: Annotated[Services, Depends(services)]) -> None:
+    """Tell what a job has told so far, then what it tells from now on."""
+    await socket.accept()
+    try:
+        await parts.queue.job(job_id)
+    except JobUnknown as error:
+        await socket.send_json({"type": "error", "data": error.to_dict()})
+        await socket.close(CLOSE_UNKNOWN_JOB)
+        return
+    telling = asyncio.create_task(_tell(socket, parts.queue, job_id))
+    try:
+        while True:
+            if await socket.receive_text() == "ping":
+                await socket.send_json({"type": "pong"})
+    except WebSocketDisconnect:
+        pass
+    finally:
+        telling.cancel()
+
+
+async def _tell(socket: WebSocket, queue: Queue, job_id: str) -> None:
+    await socket.send_json({"type": "connected"})
+    with queue.follow(job_id) as arriving:  # before reading the past, so that nothing falls between
+        past = await queue.events(job_id)
+        for event in _worth_replaying([event for _, event in past]):
+            await _send(socket, event)
+        last = past[-1][0] if past else 0
+        while True:
+            number, event = await arriving.get()
+            if number > last:
+                await _send(socket, event)
+
+
+async def _send(socket: WebSocket, event: Event) -> None:
+    for frame in frames(event):
+        await socket.send_json(frame)
+
+
+def _worth_replaying(past: list[Event]) -> list[Event]:
+    """Return the events that bring a late client up to date: of states only the last, of steps the last many."""
+    states = [event for event in past if isinstance(event, Changed)]
+    steps = [event for event in past if isinstance(event, Progress)][-REPLAYED_STEPS:]
+    notes = [event for event in past if not isinstance(event, Changed | Progress)]
+    return [*notes, *steps, *states[-1:]]
+
+
+def _check(plan: TrainingPlan) -> None:
+    """Raise what is wrong with a plan's model folder or dataset. A hub id is the worker's to look up."""
+    if is_folder(plan.model):
+        raise_unless_model(plan.model)
+    count_examples(plan.dataset)
+
+
+def raise_unless_model(model: str) -> None:
+    """Raise ModelMissing unless `model` is a folder that holds a model's configuration."""
+    from pathlib import Path
+
+    folder = Path(model)
+    if not folder.is_dir():
+        raise ModelMissing(model, "there is no such folder")
+    if not (folder / "config.json").is_file():
+        raise ModelMissing(model, "the folder holds no config.json")
+
+
+def _summary(job: Job) -> dict[str, Any]:
+    return {
+        "job_id": job.id,
+        "name": job.plan.name,
+        "state": job.state.value,
+        "model": job.plan.model,
+        "dataset": str(job.plan.dataset),
+        "created_at": job.created_at,
+        "started_at": job.started_at,
+        "ended_at": job.ended_at,
+        "adapter_path": job.adapter_path,
+        "error": job.error,
+    }

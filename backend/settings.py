@@ -1,0 +1,104 @@
+"""What this process was asked to do: command line and environment, read once, at the edge."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+APP_ORIGIN = "peft-studio://app"
+DEVELOPMENT_ORIGINS = ("http://localhost:5173", "http://127.0.0.1:5173")
+TOKEN_VARIABLE = "PEFT_STUDIO_TOKEN"  # noqa: S105 - the name of a variable, no secret
+GRACE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How to run. `token` is what the environment gave; None means that one has to be made."""
+
+    host: str
+    port: int
+    data_dir: Path
+    log_dir: Path
+    token: str | None
+    asks_token: bool
+    json: bool
+    until_eof: bool
+    attempt: Path | None
+    grace_seconds: float = GRACE_SECONDS
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The pages that may call: the app's own, and in development Vite's server."""
+        return frozenset((APP_ORIGIN,) if self.asks_token else (APP_ORIGIN, *DEVELOPMENT_ORIGINS))
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Turn a command line and an environment into settings.
+
+    Ends the process as argparse does where the command line is wrong (status 2) or asks for help.
+    """
+    options = _parser().parse_args(arguments)
+    home = environment.get("PEFT_STUDIO_HOME_STATE")
+    attempt = environment.get("PEFT_STUDIO_ATTEMPT")
+    default = Path(home, "data") if home else Path.home() / ".peft-studio"
+    data_dir: Path = (options.data_dir or default).absolute()
+    return Settings(
+        host=options.host,
+        port=options.port,
+        data_dir=data_dir,
+        log_dir=Path(home, "logs").absolute() if home else data_dir / "logs",
+        token=environment.get(TOKEN_VARIABLE) or None,
+        asks_token=not options.no_token,
+        json=options.json,
+        until_eof=options.until_eof,
+        attempt=Path(attempt).absolute() if attempt else None,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m backend",
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Serve PEFT Studio's engine: an HTTP API for hardware, models and real fine-tuning jobs.",
+        epilog="""\
+examples:
+  python -m backend --no-token                     try it by hand: curl http://127.0.0.1:8000/api/health
+  python -m backend --data-dir ~/studio            jobs, adapters and the token file go to ~/studio
+  python -m backend --json --until-eof --port 8000 as the app runs it: events on stdout, ends with its parent
+
+token:
+  Clients send "Authorization: Bearer TOKEN". The token is $PEFT_STUDIO_TOKEN, or a new one for each
+  start, written to DATA-DIR/token. /api/health alone answers without it.
+
+exit status:
+  0 stopped when asked   2 wrong command line   60 ports taken   61 data folder not writable
+  62 address not available   63 a module is missing   70 a bug   130 Ctrl-C""",
+    )
+    parser.add_argument("--host", metavar="H", default=DEFAULT_HOST, help="address to listen at (%(default)s)")
+    parser.add_argument(
+        "--port",
+        metavar="P",
+        type=_port,
+        default=DEFAULT_PORT,
+        help="port to listen at (%(default)s); if it is taken, the first free one of 8001–8010; 0: any free one",
+    )
+    parser.add_argument("--data-dir", metavar="D", type=Path, help="where jobs and adapters are kept (~/.peft-studio)")
+    parser.add_argument("--json", action="store_true", help="write events to stdout, one JSON object a line")
+    parser.add_argument("--until-eof", action="store_true", help="stop when stdin ends")
+    parser.add_argument("--no-token", action="store_true", help="development: answer without a token, Vite's pages too")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError(f"{port} is no port: choose one from 0 to 65535")
+    return port

@@ -1,0 +1,219 @@
+"""The texts of a dataset file. The server checks and the worker loads with the same code, so they agree.
+
+One example is a row: a line of .txt, an object of .jsonl or .json, a record of .csv. A row's text is its column
+`text` or `content`, or a question and its answer under one of the usual pairs of names.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backend.errors import DatasetMissing, DatasetUnusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+TEXT_COLUMNS = ("text", "content")
+PAIRS = (("instruction", "output"), ("prompt", "completion"), ("prompt", "response"), ("question", "answer"))
+CONTEXT_COLUMN = "input"  # some instruction sets give the instruction's subject apart
+MAX_PROBLEMS = 10
+MAX_LINE_BYTES = 16 * 1024 * 1024
+SHOWN_COLUMNS = 8
+
+REMEDY_ENCODING = "Save the file as UTF-8 text."
+REMEDY_ROWS = "Correct the rows that `detail` names."
+REMEDY_COLUMNS = (
+    "Give each row a column `text`, or a pair of columns: "
+    + ", ".join(f"`{ask}` and `{answer}`" for ask, answer in PAIRS)
+    + "."
+)
+REMEDY_EMPTY = "Add at least one example."
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why one place of the file (such as "line 3") cannot be used."""
+
+    place: str
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example as the file has it: a mapping of columns, or a bare text."""
+
+    place: str
+    value: Any
+
+
+def read_texts(path: Path) -> Iterator[str]:
+    """Yield the text of each example.
+
+    Raises DatasetMissing before the first, and DatasetUnusable, with up to MAX_PROBLEMS problems, at the end.
+    """
+    rows = _reader(path)(path)
+    problems: list[Problem] = []
+    empty = True
+    for row in rows:
+        found = row if isinstance(row, Problem) else _text(row)
+        if isinstance(found, str):
+            empty = False
+            yield found
+            continue
+        problems.append(found)
+        if len(problems) == MAX_PROBLEMS:
+            break
+    if not problems and empty:
+        problems.append(Problem("the whole file", "it holds no example", REMEDY_EMPTY))
+    if problems:
+        raise DatasetUnusable(
+            path,
+            [{"place": problem.place, "reason": problem.reason} for problem in problems],
+            problems[0].remedy,
+        )
+
+
+def count_examples(path: Path) -> int:
+    """Read the whole dataset as a training would, and return how many examples it has.
+
+    Raises DatasetMissing or DatasetUnusable.
+    """
+    return sum(1 for _ in read_texts(path))
+
+
+def _reader(path: Path) -> Callable[[Path], Iterator[Row | Problem]]:
+    if not path.is_absolute():
+        raise DatasetMissing(path, "this is not a full path")
+    if not path.exists():
+        raise DatasetMissing(path, "there is no such file")
+    if not path.is_file():
+        raise DatasetMissing(path, "this is a folder" if path.is_dir() else "this is not a regular file")
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DatasetMissing(path, f"its name ends neither in {', '.join(_READERS)}")
+    return reader
+
+
+def _text(row: Row) -> str | Problem:
+    if isinstance(row.value, str):
+        return row.value
+    if not isinstance(row.value, dict):
+        kind = type(row.value).__name__
+        return Problem(row.place, f"a row has to be an object of columns, this is of type {kind}", REMEDY_ROWS)
+    columns = _columns(row.value)
+    if not columns:
+        names = ", ".join(list(map(str, row.value))[:SHOWN_COLUMNS]) or "none"
+        return Problem(row.place, f"no text among its columns ({names})", REMEDY_COLUMNS)
+    parts = []
+    for column in columns:
+        part = row.value[column]
+        if not isinstance(part, str):
+            return Problem(row.place, f"column `{column}` is {json.dumps(part)[:40]}, not a text", REMEDY_ROWS)
+        parts.append(part)
+    text = "\n".join(part for part in parts if part.strip())
+    return text or Problem(row.place, f"column `{columns[-1]}` is empty", REMEDY_ROWS)
+
+
+def _columns(row: dict[str, Any]) -> list[str]:
+    """Return the columns whose texts make the example, in order; none if the row has no known ones."""
+    for column in TEXT_COLUMNS:
+        if column in row:
+            return [column]
+    for ask, answer in PAIRS:
+        if ask in row and answer in row:
+            return [ask, *([CONTEXT_COLUMN] if row.get(CONTEXT_COLUMN) else []), answer]
+    return []
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str | Problem]]:
+    """Yield the file's lines from 1 on; a line that is no text ends the reading."""
+    with path.open("rb") as file:
+        for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES), b""), start=1):
+            reason = None
+            if len(raw) == MAX_LINE_BYTES:
+                reason = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
+            elif b"\0" in raw:
+                reason = "this is binary, not text"
+            else:
+                try:
+                    yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    reason = f"byte {error.start + 1} is not UTF-8"
+            if reason is not None:
+                yield number, Problem(f"line {number}", reason, REMEDY_ENCODING)
+                return
+
+
+def _rows_of_txt(path: Path) -> Iterator[Row | Problem]:
+    for number, line in _lines(path):
+        if isinstance(line, Problem):
+            yield line
+        elif line.strip():
+            yield Row(f"line {number}", line.rstrip("\r\n"))
+
+
+def _rows_of_jsonl(path: Path) -> Iterator[Row | Problem]:
+    for number, line in _lines(path):
+        place = f"line {number}"
+        if isinstance(line, Problem):
+            yield line
+        elif line.strip():
+            try:
+                yield Row(place, json.loads(line))
+            except json.JSONDecodeError as error:
+                reason = f"not JSON: {error.msg} at column {error.colno}"
+                yield Problem(place, reason, REMEDY_ROWS)
+
+
+def _rows_of_json(path: Path) -> Iterator[Row | Problem]:
+    try:
+        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        yield Problem("the whole file", f"byte {error.start + 1} is not UTF-8", REMEDY_ENCODING)
+        return
+    except json.JSONDecodeError as error:
+        yield Problem(f"line {error.lineno}", f"not JSON: {error.msg} at column {error.colno}", REMEDY_ROWS)
+        return
+    if not isinstance(rows, list):
+        remedy = "Make the file an array of objects, or rename it to .jsonl if it has one object a line."
+        yield Problem("the whole file", "it is not an array of rows", remedy)
+        return
+    yield from (Row(f"row {number}", row) for number, row in enumerate(rows, start=1))
+
+
+def _rows_of_csv(path: Path) -> Iterator[Row | Problem]:
+    unreadable: list[Problem] = []
+
+    def texts() -> Iterator[str]:
+        for _, line in _lines(path):
+            if isinstance(line, Problem):
+                unreadable.append(line)
+                return
+            yield line
+
+    records = csv.DictReader(texts(), strict=True)
+    try:
+        for record in records:
+            place = f"line {records.line_num}"
+            if None in record:
+                yield Problem(place, "it has more fields than the first line has names", REMEDY_ROWS)
+            elif None in record.values():
+                yield Problem(place, "it has fewer fields than the first line has names", REMEDY_ROWS)
+            else:
+                yield Row(place, record)
+    except csv.Error as error:
+        yield Problem(f"line {records.line_num}", f"not CSV: {error}", REMEDY_ROWS)
+    yield from unreadable
+
+
+_READERS: dict[str, Callable[[Path], Iterator[Row | Problem]]] = {
+    ".jsonl": _rows_of_jsonl,
+    ".json": _rows_of_json,
+    ".csv": _rows_of_csv,
+    ".txt": _rows_of_txt,
+}

@@ -1,0 +1,95 @@
+"""Make a small Llama-type model, its tokenizer and a dataset on disk: `<python> models.py FOLDER`.
+
+Run it with an interpreter that has torch, such as the packed runtime's; tests themselves need none. The same
+seeds give the same files. FOLDER/model is a folder as the hub has it, FOLDER/dataset.jsonl has one example a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+SEED = 7
+ROWS = 160
+VOCABULARY = 320
+
+COLOURS = ("red", "green", "blue", "black", "white", "yellow")
+ANIMALS = ("fox", "hare", "owl", "crow", "mole", "toad", "wolf", "stork")
+PLACES = ("barn", "field", "river", "hill", "orchard", "gate")
+VERBS = ("sleeps", "waits", "runs", "sings", "hides")
+
+
+def build(folder: Path) -> None:
+    """Write FOLDER/model and FOLDER/dataset.jsonl."""
+    folder.mkdir(parents=True, exist_ok=True)
+    sentences = make_sentences(ROWS)
+    write_dataset(folder / "dataset.jsonl", sentences)
+    write_model(folder / "model", sentences)
+
+
+def make_sentences(count: int) -> list[str]:
+    """Return sentences regular enough that a small model learns them in a minute, and all from one seed."""
+    chance = random.Random(SEED)
+    return [
+        f"The {chance.choice(COLOURS)} {chance.choice(ANIMALS)} {chance.choice(VERBS)} "
+        f"by the {chance.choice(PLACES)}, and the {chance.choice(ANIMALS)} {chance.choice(VERBS)} too."
+        for _ in range(count)
+    ]
+
+
+def write_dataset(path: Path, sentences: list[str]) -> None:
+    """Write one JSON object with a `text` a line."""
+    path.write_text("".join(json.dumps({"text": sentence}) + "\n" for sentence in sentences), encoding="utf-8")
+
+
+def write_model(folder: Path, sentences: list[str]) -> None:
+    """Write a Llama of some 300,000 random parameters and a byte-level tokenizer fit to the sentences."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = _tokenizer(sentences)
+    torch.manual_seed(SEED)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=96,
+            intermediate_size=192,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            max_position_embeddings=256,
+            # Wide first weights: a frozen random base then has something for an adapter to steer.
+            initializer_range=0.2,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _tokenizer(sentences: list[str]) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY,
+        special_tokens=["<pad>", "<s>", "</s>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(sentences, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("folder", type=Path)
+    build(parser.parse_args().folder)
