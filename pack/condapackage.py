@@ -1,0 +1,138 @@
+"""One .conda file, written: rattler-build assembles it, and we add what it leaves out.
+
+A .conda file is a stored zip of two archives (conda's package format, version 2): `pkg-*.tar.zst` with the files and
+`info-*.tar.zst` with what is known of them. rattler-build records no prefix placeholder of ours and no source, so the
+second archive is written again with both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Literal
+from zipfile import ZIP_STORED, ZipFile
+
+import zstandard
+from rattler_build.package_assembler import assemble_package
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+"""The time in every package that we write: what is built twice is the same twice."""
+
+
+@dataclass(frozen=True)
+class CondaPackage:
+    """What a package says of itself. `subdir` is a platform's name, or "noarch"."""
+
+    name: str
+    version: str
+    build: str
+    subdir: str
+    depends: tuple[str, ...] = ()
+    license: str | None = None
+    summary: str | None = None
+    homepage: str | None = None
+    source: Mapping[str, str] = field(default_factory=dict)
+    """Where the files came from: written to info/about.json as `extra`."""
+
+    @property
+    def file_name(self) -> str:
+        """The package's file name in its channel."""
+        return f"{self.name}-{self.version}-{self.build}.conda"
+
+    @property
+    def noarch(self) -> Literal["python"] | None:
+        """conda's word for a package that every platform lays out by itself."""
+        return "python" if self.subdir == "noarch" else None
+
+
+def write_package(
+    package: CondaPackage,
+    *,
+    files: Path,
+    channel: Path,
+    license_files: Sequence[Path] = (),
+    placeholder: str | None = None,
+) -> Path:
+    """Write `package` with everything under `files` into `channel`, and return its path.
+
+    Text files that hold `placeholder` are recorded, so that whoever installs the package puts its prefix there. The
+    file appears under its name when it is whole.
+    """
+    target = channel / package.subdir / package.file_name
+    building = target.parent / f".{package.name}"
+    building.mkdir(parents=True, exist_ok=True)
+    written = assemble_package(
+        name=package.name,
+        version=package.version,
+        build_string=package.build,
+        target_platform=package.subdir,
+        output_dir=building,
+        files_dir=files,
+        depends=package.depends,
+        license=package.license,
+        summary=package.summary,
+        homepage=package.homepage,
+        license_files=license_files,
+        noarch=package.noarch,
+        timestamp=EPOCH,
+        compression_level=1,  # the archive compresses everything again; here only the disk would gain
+        detect_prefix=False,
+    ).path
+    _amend(
+        written,
+        {
+            "info/paths.json": lambda paths: _with_placeholder(paths, files, placeholder) if placeholder else paths,
+            "info/about.json": lambda about: {**about, "extra": dict(package.source)},
+        },
+    )
+    os.replace(written, target)
+    building.rmdir()
+    return target
+
+
+def _with_placeholder(paths: dict[str, Any], files: Path, placeholder: str) -> dict[str, Any]:
+    """Return paths.json with `placeholder` recorded for each regular file that holds it."""
+    for entry in paths["paths"]:
+        if entry["path_type"] == "hardlink" and placeholder.encode() in (files / entry["_path"]).read_bytes():
+            entry |= {"prefix_placeholder": placeholder, "file_mode": "text"}
+    return paths
+
+
+def _amend(path: Path, changes: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+    """Write a .conda file again with the JSON documents of its info archive changed."""
+    with ZipFile(path) as archive:
+        members = {info: archive.read(info) for info in archive.infolist()}
+    with ZipFile(path, "w", ZIP_STORED) as archive:
+        for info, content in members.items():
+            if info.filename.startswith("info-"):
+                plain = _amend_tar(zstandard.ZstdDecompressor().decompressobj().decompress(content), changes)
+                content = zstandard.ZstdCompressor(level=9).compress(plain)
+            archive.writestr(info, content)
+
+
+def _amend_tar(content: bytes, changes: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> bytes:
+    """Return a tar archive with the JSON documents named in `changes` changed, and all else as it was."""
+    output = BytesIO()
+    with (
+        tarfile.open(fileobj=BytesIO(content)) as before,
+        tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as after,
+    ):
+        for member in before:
+            body = before.extractfile(member)
+            if body is None:
+                after.addfile(member)
+                continue
+            data = body.read()
+            if member.name in changes:
+                data = json.dumps(changes[member.name](json.loads(data)), indent=2, sort_keys=True).encode()
+                member.size = len(data)
+            after.addfile(member, BytesIO(data))
+    return output.getvalue()

@@ -1,0 +1,92 @@
+"""Wheels for a spec, from wherever this machine's pip gets them.
+
+pip resolves once and its answer is kept beside the wheels, so asking for the same again costs nothing and gives the
+same. Delete the folder to ask anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from packaging.utils import canonicalize_name
+
+from pack.errors import WheelsUnavailable
+from pack.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from packaging.requirements import Requirement
+
+
+def download(
+    requirements: Sequence[Requirement],
+    *,
+    wheels: Path,
+    python: Path,
+    follow: bool = True,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Fetch wheels for `requirements` into the folder `wheels` with `python`'s pip, and return their paths.
+
+    With `follow`, what they need is fetched too, extras included, as pip resolves it for `python` on this machine.
+    Raises WheelsUnavailable.
+    """
+    asked = sorted(str(requirement) for requirement in requirements)
+    if not asked:
+        return []
+    wheels.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(json.dumps([asked, follow]).encode()).hexdigest()[:16]
+    answer = wheels / f"resolved-{key}.json"
+    if answer.exists():
+        names: list[str] = json.loads(answer.read_text(encoding="utf-8"))["wheels"]
+        if all((wheels / name).exists() for name in names):
+            return [wheels / name for name in names]
+    progress("ask pip for wheels", 0, len(asked))
+    before = {path.name for path in wheels.glob("*.whl")}
+    resolved = _resolve(asked, python=python, follow=follow)
+    pins = [f"{item['metadata']['name']}=={item['metadata']['version']}" for item in resolved]
+    progress("fetch wheels", len(before), max(len(before), len(pins)))
+    _pip(python, "download", "--no-deps", "--dest", str(wheels), *pins)
+    names = sorted(_file_of(item, wheels) for item in resolved)
+    answer.write_text(json.dumps({"asked": asked, "wheels": names}, indent=2), encoding="utf-8")
+    return [wheels / name for name in names]
+
+
+def _resolve(asked: Sequence[str], *, python: Path, follow: bool) -> list[dict[str, Any]]:
+    """Return what pip would install for `asked`: the entries of its installation report, version 1."""
+    follow_or_not = () if follow else ("--no-deps",)
+    report = _pip(
+        python, "install", "--dry-run", "--ignore-installed", "--report", "-", "--quiet", *follow_or_not, *asked
+    )
+    installed: list[dict[str, Any]] = json.loads(report)["install"]
+    return installed
+
+
+def _file_of(item: dict[str, Any], wheels: Path) -> str:
+    """Return the name of the wheel in the folder that an entry of pip's report stands for, its hash checked."""
+    name, version = canonicalize_name(item["metadata"]["name"]), item["metadata"]["version"]
+    expected = item["download_info"]["archive_info"]["hashes"]["sha256"]
+    found = item["download_info"]["url"].rpartition("/")[2].replace("%2B", "+")
+    path = wheels / found
+    if not path.exists():
+        raise WheelsUnavailable(f"{name} {version} was resolved as {found}, which pip did not fetch")
+    with path.open("rb") as file:
+        actual = hashlib.file_digest(file, "sha256").hexdigest()
+    if actual != expected:
+        raise WheelsUnavailable(f"{found} has the SHA-256 {actual}, where pip's index says {expected}; delete it")
+    return found
+
+
+def _pip(python: Path, act: str, *arguments: str) -> str:
+    """Run pip for wheels only, and return its output."""
+    command = [str(python), "-m", "pip", act, "--only-binary=:all:", "--no-input", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        reasons = [line for line in ended.stderr.splitlines() if line.startswith("ERROR:")]
+        raise WheelsUnavailable("\n".join(reasons) or ended.stderr.strip() or f"pip ended with {ended.returncode}")
+    return ended.stdout

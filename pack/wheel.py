@@ -1,0 +1,179 @@
+"""A wheel, read: what it is called, what it needs, where it runs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from functools import cached_property
+from hashlib import file_digest
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile, ZipFile
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from launcher.platforms import Platform
+from pack.errors import WheelInvalid
+from pack.names import conda_name, conda_version, holds, match_specs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from packaging.tags import Tag
+    from packaging.version import Version
+
+TORCH = "torch"
+
+_GLIBC = re.compile(r"manylinux_(\d+)_(\d+)_")
+_MACOS = re.compile(r"macosx_(\d+)_(\d+)_")
+_CUDA = re.compile(r"^cuda\b[^=]*=\s*['\"]([\d.]+)['\"]", re.MULTILINE)
+
+# manylinux's names from before they told the glibc (PEP 600 gives the meaning).
+_OLD_MANYLINUX = {"manylinux1_": (2, 5), "manylinux2010_": (2, 12), "manylinux2014_": (2, 17)}
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel file and what its METADATA says."""
+
+    path: Path
+    sha256: str
+    name: str
+    version: Version
+    tags: frozenset[Tag]
+    requires: tuple[Requirement, ...]
+    extras: frozenset[str]
+    license: str | None
+    summary: str | None
+    homepage: str | None
+    cuda: str | None = None
+    """The CUDA version that torch was built for, such as "13.2"; None for a CPU build and for other wheels."""
+
+    @classmethod
+    def from_path(cls, path: Path) -> Wheel:
+        """Read the wheel at `path`; raise WheelInvalid."""
+        try:
+            name, version, _, tags = parse_wheel_filename(path.name)
+            with path.open("rb") as file:
+                sha256 = file_digest(file, "sha256").hexdigest()
+            with ZipFile(path) as archive:
+                stem = "-".join(path.name.split("-")[:2])
+                metadata = HeaderParser().parsestr(archive.read(f"{stem}.dist-info/METADATA").decode())
+                cuda = _torch_cuda(archive) if name == TORCH else None
+            requires = tuple(Requirement(line) for line in metadata.get_all("Requires-Dist", ()))
+        except (InvalidWheelFilename, BadZipFile, KeyError, InvalidRequirement, UnicodeDecodeError) as error:
+            raise WheelInvalid(f"it is not a wheel that we can read ({error})", path) from error
+        return cls(
+            path=path,
+            sha256=sha256,
+            name=name,
+            version=version,
+            tags=tags,
+            requires=requires,
+            extras=frozenset(canonicalize_name(extra) for extra in metadata.get_all("Provides-Extra", ())),
+            license=_license(metadata.get("License-Expression"), metadata.get("License")),
+            summary=metadata.get("Summary"),
+            homepage=_homepage(metadata.get("Home-page"), metadata.get_all("Project-URL", ())),
+            cuda=cuda,
+        )
+
+    @cached_property
+    def conda_version(self) -> str:
+        """The version as conda writes it."""
+        return conda_version(self.version)
+
+    @property
+    def build_prefix(self) -> str:
+        """What opens the build string: for torch the kind of build, as conda-forge has it."""
+        if self.name != TORCH:
+            return ""
+        return f"cuda{self.cuda.replace('.', '')}_" if self.cuda else "cpu_"
+
+    def needs(self, environment: Mapping[str, str], extra: str | None = None) -> list[Requirement]:
+        """Return the requirements whose markers hold: the wheel's own, or what `extra` adds to them."""
+        if extra is None:
+            return [asked for asked in self.requires if holds(asked, environment)]
+        return [
+            asked
+            for asked in self.requires
+            if holds(asked, environment, extra) and not holds(asked, environment)
+        ]
+
+    def depends(self, environment: Mapping[str, str], extra: str | None = None) -> list[str]:
+        """Return what the conda package of this wheel, or of one of its extras, depends on."""
+        needed = {spec for asked in self.needs(environment, extra) for spec in match_specs(asked)}
+        if extra is not None:
+            return sorted({f"{conda_name(self.name)} =={self.conda_version}", *needed})
+        system = {spec for spec in (_glibc(self.tags), _macos(self.tags)) if spec}
+        if self.cuda:
+            # CUDA's minor versions are compatible with each other's drivers, its major ones are not.
+            system.add(f"__cuda >={self.cuda.partition('.')[0]}")
+        return sorted(needed | system)
+
+
+def marker_environment(platform: Platform, python: str) -> dict[str, str]:
+    """Return the values that markers (PEP 508) have on `platform` with CPython `python` ("3.11.7" or "3.11")."""
+    full = python if python.count(".") > 1 else f"{python}.0"
+    system, sys_platform, os_name = (
+        ("Windows", "win32", "nt")
+        if platform.is_windows
+        else ("Darwin", "darwin", "posix")
+        if platform.is_macos
+        else ("Linux", "linux", "posix")
+    )
+    machine = {
+        Platform.LINUX_AARCH64: "aarch64",
+        Platform.OSX_ARM64: "arm64",
+        Platform.WIN_64: "AMD64",
+    }.get(platform, "x86_64")
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": full,
+        "os_name": os_name,
+        "platform_machine": machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": system,
+        "platform_version": "",
+        "python_full_version": full,
+        "python_version": ".".join(full.split(".")[:2]),
+        "sys_platform": sys_platform,
+    }
+
+
+def _glibc(tags: frozenset[Tag]) -> str | None:
+    """Return the least glibc that a wheel's tags ask for, as a dependency."""
+    found = []
+    for tag in tags:
+        if match := _GLIBC.match(tag.platform):
+            found.append((int(match[1]), int(match[2])))
+        found += [least for name, least in _OLD_MANYLINUX.items() if tag.platform.startswith(name)]
+    return "__glibc >={}.{}".format(*min(found)) if found else None
+
+
+def _macos(tags: frozenset[Tag]) -> str | None:
+    """Return the least macOS that a wheel's tags ask for, as a dependency."""
+    found = [(int(match[1]), int(match[2])) for tag in tags if (match := _MACOS.match(tag.platform))]
+    return "__osx >={}.{}".format(*min(found)) if found else None
+
+
+def _torch_cuda(archive: ZipFile) -> str | None:
+    """Return the CUDA version that torch/version.py names, which is what torch itself reports."""
+    match = _CUDA.search(archive.read("torch/version.py").decode())
+    return match[1] if match else None
+
+
+def _license(expression: str | None, text: str | None) -> str | None:
+    """Return the licence in one line; wheels from before PEP 639 may hold its whole text in that field."""
+    if expression:
+        return expression
+    first = (text or "").strip().splitlines()[:1]
+    return first[0][:80] if first else None
+
+
+def _homepage(homepage: str | None, urls: list[str] | tuple[str, ...]) -> str | None:
+    """Return the project's page."""
+    labelled = {label.strip().lower(): url.strip() for label, _, url in (url.partition(",") for url in urls)}
+    return homepage or next((labelled[key] for key in ("homepage", "repository", "source") if key in labelled), None)
