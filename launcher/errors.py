@@ -43,3 +43,169 @@ class EngineError(Exception):
 
 class LauncherError(EngineError):
     """An error of the launcher, exit status 80–99."""
+
+
+class ArchiveMissing(LauncherError):
+    """The archive, its index or one of its parts is not in the resources."""
+
+    code, exit_status = "archive-missing", 80
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path.name} is missing from {path.parent}.",
+            "Reinstall PEFT Studio: its installation is incomplete.",
+            path,
+        )
+
+
+class ArchiveDamaged(LauncherError):
+    """The archive is not what the manifest says: `found` against `expected`, of `what`."""
+
+    code, exit_status = "archive-damaged", 81
+
+    def __init__(self, path: Path, what: str, expected: object, found: object) -> None:
+        super().__init__(
+            f"{path.name} is damaged: {what} should be {expected} and is {found}.",
+            "Reinstall PEFT Studio, or copy the file again from a sound installation.",
+            path,
+        )
+
+
+class ManifestInvalid(LauncherError):
+    """The manifest is missing, is no JSON, or breaks its own format at the place `where` names."""
+
+    code, exit_status = "manifest-invalid", 82
+
+    def __init__(self, path: Path, where: str) -> None:
+        super().__init__(
+            f"{path.name} cannot be used: {where}.",
+            "Reinstall PEFT Studio: its installation is damaged.",
+            path,
+        )
+
+
+class ManifestTooNew(LauncherError):
+    """The manifest's schema is newer than this program reads."""
+
+    code, exit_status = "manifest-too-new", 83
+
+    def __init__(self, path: Path, found: int, supported: int) -> None:
+        super().__init__(
+            f"{path.name} has schema {found}; this program reads schemas up to {supported}.",
+            "Update PEFT Studio: this launcher is older than the engine beside it.",
+            path,
+        )
+
+
+class WrongPlatform(LauncherError):
+    """The resources hold a runtime for another platform."""
+
+    code, exit_status = "wrong-platform", 84
+
+    def __init__(self, path: Path, found: str, here: str) -> None:
+        super().__init__(
+            f"This engine was built for {found}; this computer is {here}.",
+            f"Download PEFT Studio for {here}.",
+            path,
+        )
+
+
+class DiskFull(LauncherError):
+    """The home's disk has too little room; `need` and `free` in bytes, `need` unknown once writing began."""
+
+    code, exit_status = "disk-full", 85
+
+    def __init__(self, path: Path, free: int, need: int | None = None) -> None:
+        short = f"{need / 1e9:.2f} GB are needed" if need is not None else "there was no room to go on writing"
+        remedy = (
+            f"Free at least {max(need - free, 0) / 1e9:.2f} GB there" if need is not None else "Free some room there"
+        )
+        super().__init__(
+            f"The disk of {path} is too full: {short}, {free / 1e9:.2f} GB are free.",
+            f"{remedy}, or choose a folder on another disk with --home, and start again: finished work is kept.",
+            path,
+        )
+
+
+class HomeNotWritable(LauncherError):
+    """The home, or something in it, cannot be written; `reason` is the system's own word."""
+
+    code, exit_status = "home-not-writable", 86
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be written: {reason}.",
+            "Give your user the right to write there, or choose another folder with --home.",
+            path,
+        )
+
+
+class PathTooLong(LauncherError):
+    """The home's path is too long for what has to be written below it or into it; lengths in bytes."""
+
+    code, exit_status = "path-too-long", 87
+
+    def __init__(self, path: Path, length: int, limit: int) -> None:
+        super().__init__(
+            f"{path} is too long: {length} characters where the engine can take {limit}.",
+            f"Choose a folder whose path is at least {length - limit} characters shorter with --home.",
+            path,
+        )
+
+
+class Busy(LauncherError):
+    """A backend runs from the slot that would be changed."""
+
+    code, exit_status = "busy", 88
+
+    def __init__(self, path: Path, pid: int | None) -> None:
+        holder = f"process {pid}" if pid is not None else "another process"
+        super().__init__(
+            f"The engine is running ({holder}) and uses the files that would be changed.",
+            "Quit PEFT Studio, then try again.",
+            path,
+        )
+
+
+class InstallDamaged(LauncherError):
+    """The installed runtime differs from its manifest in `count` entries."""
+
+    code, exit_status = "install-damaged", 89
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"The engine in {path} is not whole: {what}.", "Run peft_engine --repair.", path)
+
+
+class BlockedBySystem(LauncherError):
+    """The system refused to start a program of the runtime."""
+
+    code, exit_status = "blocked-by-system", 90
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"The system refused to start {path}: {reason}.",
+            "Allow the program in your security software, or choose a home on a disk that may hold programs.",
+            path,
+        )
+
+
+class RelocationFailed(LauncherError):
+    """conda-unpack ended with an error; `status` is its exit status, `output` its last words."""
+
+    code, exit_status = "relocation-failed", 91
+
+    def __init__(self, path: Path, status: int, output: str) -> None:
+        super().__init__(
+            f"conda-unpack ended with status {status}: {output or 'it said nothing'}",
+            "Run peft_engine --repair; if it fails again, send the log to support.",
+            path,
+        )
+
+
+class BackendNotStarted(LauncherError):
+    """The backend could not be started at all."""
+
+    code, exit_status = "backend-not-started", 92
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"The backend did not start: {reason}.", "Run peft_engine --repair.", path)

@@ -1,0 +1,135 @@
+"""argv → request → survey → plan → act → exit."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from launcher.acts import Scene, install, make_whole, prepare_home, remove, repair, status, verify
+from launcher.cli import Act, parse
+from launcher.disk import Disk, disk_errors
+from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, InstallDamaged, LauncherError
+from launcher.home import find_home
+from launcher.host import Lock
+from launcher.plan import Ready
+from launcher.platforms import Platform
+from launcher.report import Report
+from launcher.resources import Resources
+from launcher.run import backend_command, become_backend
+from launcher.survey import survey_quickly
+from launcher.trust import current_release
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from launcher.cli import Request
+    from launcher.trust import Release
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Do what the arguments ask for and return the exit status; a plain start becomes the backend instead."""
+    release = current_release()
+    request = parse(arguments, release.version)
+    report = Report(as_json=request.as_json, quiet=request.quiet)
+    try:
+        act(request, release, report, environment)
+    except LauncherError as error:
+        if request.traceback:
+            traceback.print_exc()
+        report.fail(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("Interrupted. Finished work is kept; the next start goes on from here.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def act(request: Request, release: Release, report: Report, environment: Mapping[str, str]) -> None:
+    """Do what is asked for; raise LauncherError where it cannot be done."""
+    platform, disk = Platform.current(), Disk()
+    home = find_home(request.home, environment)
+    report.log = home.log if home.logs.is_dir() else None
+    folder = (request.resources or default_resources(platform)).absolute()
+    if request.act is Act.REMOVE:
+        if not request.user_files_too or confirmed(f"Remove {home.user_files} with all your work in it?"):
+            remove(home, disk, report, user_files_too=request.user_files_too)
+        return
+    if request.act is Act.STATUS:
+        try:
+            found: Resources | LauncherError = Resources.open(folder, platform)
+        except LauncherError as error:
+            found = error
+        status(home, report, release, found)
+        return
+    scene = Scene(Resources.open(folder, platform), home, platform, disk, report, release, environment)
+    match request.act:
+        case Act.INSTALL:
+            install(scene)
+        case Act.VERIFY:
+            verify(scene)
+        case Act.REPAIR:
+            repair(scene)
+        case Act.RUN:
+            start(scene, request)
+
+
+def start(scene: Scene, request: Request) -> NoReturn:
+    """Become the backend, making the runtime whole first where it is not.
+
+    The slot is shared from before the survey until the backend ends: what was found Ready stays so.
+    """
+    slot = scene.home.slot(scene.manifest.slot_name)
+    prepare_home(scene.home, scene.disk)
+    scene.report.log = scene.home.log
+    for attempt in ("as found", "made whole"):
+        with disk_errors(scene.disk, scene.home.root):
+            lock = Lock(scene.home.slot_lock(slot.name))
+            lock.take(shared=True, wait=True)
+        state = survey_quickly(scene.home, scene.manifest)
+        if isinstance(state, Ready):
+            lock.sign()
+            lock.keep_through_exec()
+            command = backend_command(
+                slot,
+                scene.home,
+                scene.platform,
+                as_json=request.as_json,
+                until_eof=request.until_eof,
+                arguments=request.backend_arguments,
+            )
+            become_backend(command, slot, scene.home, scene.platform, scene.environment, scene.report)
+        lock.release()
+        if attempt == "as found":
+            make_whole(scene)
+    raise InstallDamaged(slot, f"it was just installed, and is {type(state).__name__.lower()} again")
+
+
+def default_resources(platform: Platform) -> Path:
+    """Return the folder of the frozen program, or where a build leaves the resources when run from source."""
+    if getattr(sys, "frozen", False):
+        return Path(sys.executable).parent
+    return Path(__file__).parents[1] / "dist" / platform / "resources"
+
+
+def confirmed(question: str) -> bool:
+    """Ask a person; anything but yes is no."""
+    print(f"{question} Type yes to go on: ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() == "yes"
+
+
+def run() -> NoReturn:
+    """Run the program; the one place that exits."""
+    try:
+        status = main(sys.argv[1:], os.environ)
+    except Exception:  # noqa: BLE001 -- the edge: whatever comes through here is a bug, and its place has to be seen
+        traceback.print_exc()
+        print("This is a bug in peft_engine. Please send the text above to support.", file=sys.stderr)
+        status = EXIT_BUG
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,118 @@
+"""argv → Request."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ABOUT = """\
+Installs and starts the engine of PEFT Studio. Without an option it unpacks the engine on the first start
+and becomes the backend; every later start is instant. Needs neither Python nor the network."""
+_EXAMPLES = """\
+examples:
+  peft_engine                       start the backend, installing it first where needed
+  peft_engine --status              what is installed, where, and is it ready
+  peft_engine --repair              find damaged files and restore them from the archive
+  peft_engine -- --port 8001        start the backend with arguments of its own
+
+exit status: 0 all is well; 80-99 an error with a code, a message and a remedy; 130 interrupted; 70 a bug."""
+
+
+class Act(StrEnum):
+    """What is asked for."""
+
+    RUN = "run"
+    INSTALL = "install"
+    VERIFY = "verify"
+    REPAIR = "repair"
+    STATUS = "status"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A command line, understood."""
+
+    act: Act
+    resources: Path | None
+    home: Path | None
+    user_files_too: bool
+    until_eof: bool
+    as_json: bool
+    quiet: bool
+    traceback: bool
+    backend_arguments: tuple[str, ...]
+
+
+def parse(arguments: Sequence[str], version: str) -> Request:
+    """Return what the arguments ask for; end the program for --help, --version and mistakes, as argparse does."""
+    arguments = list(arguments)
+    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    parser = _parser(version)
+    found = parser.parse_args(arguments[:cut])
+    if found.all and found.act != Act.REMOVE:
+        parser.error("--all goes with --remove")
+    backend_arguments = tuple(arguments[cut + 1 :])
+    if backend_arguments and found.act != Act.RUN:
+        parser.error("arguments after -- are the backend's: they go with no other act")
+    return Request(
+        act=found.act,
+        resources=found.resources,
+        home=found.home,
+        user_files_too=found.all,
+        until_eof=found.until_eof,
+        as_json=found.json,
+        quiet=found.quiet,
+        traceback=found.traceback,
+        backend_arguments=backend_arguments,
+    )
+
+
+def _parser(version: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="peft_engine",
+        usage="%(prog)s [OPTIONS] [-- BACKEND ARGUMENTS]",
+        description=_ABOUT,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(act=Act.RUN)
+    acts = parser.add_argument_group("acts").add_mutually_exclusive_group()
+    for act, text in (
+        (Act.INSTALL, "install if needed, then exit"),
+        (Act.VERIFY, "hash every file against the manifest"),
+        (Act.REPAIR, "verify, then restore what is damaged, missing or moved, from the archive"),
+        (Act.STATUS, "what is installed, where, how big, from which channel, is it ready"),
+        (Act.REMOVE, "remove this app's runtimes"),
+    ):
+        acts.add_argument(f"--{act}", dest="act", action="store_const", const=act, help=text)
+    parser.add_argument("--all", action="store_true", help="with --remove: the user's own files too, after asking")
+    places = parser.add_argument_group("places")
+    places.add_argument(
+        "--resources", type=Path, metavar="DIR", help="manifest and archive (default: beside the program)"
+    )
+    places.add_argument(
+        "--home",
+        type=Path,
+        metavar="DIR",
+        help="where runtimes live (default: PEFT_STUDIO_HOME, then the user's data folder)",
+    )
+    talk = parser.add_argument_group("conversation")
+    talk.add_argument(
+        "--json", action="store_true", help="events as JSON lines on stdout; the backend goes on with them"
+    )
+    talk.add_argument("--quiet", action="store_true", help="say nothing but answers and errors")
+    talk.add_argument("--traceback", action="store_true", help="show where in the program an error came up")
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    parser.add_argument(
+        "--version", action="version", version=f"peft_engine {version} (Python {sys.version.split()[0]})"
+    )
+    return parser

@@ -1,0 +1,77 @@
+"""The home: the per-user folder that the launcher owns, and every path inside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HOME_VARIABLE = "PEFT_STUDIO_HOME"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A home. Nobody else joins paths below it."""
+
+    root: Path
+
+    @property
+    def runtimes(self) -> Path:
+        """The folder of all slots."""
+        return self.root / "rt"
+
+    @property
+    def receipts(self) -> Path:
+        """The folder of all receipts: outside the slots, so that a slot holds entries only."""
+        return self.root / "receipts"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose kernel lock a launcher holds while it changes this home."""
+        return self.root / "lock"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of logs."""
+        return self.root / "logs"
+
+    @property
+    def log(self) -> Path:
+        """The launcher's own log."""
+        return self.logs / "launcher.log"
+
+    @property
+    def user_files(self) -> Path:
+        """The folder of the user's own work: jobs, adapters, settings. Never the launcher's to change."""
+        return self.root / "data"
+
+    def slot(self, name: str) -> Path:
+        """Return the place of the runtime whose slot is called `name`."""
+        return self.runtimes / name
+
+    def receipt(self, name: str) -> Path:
+        """Return the place of that runtime's receipt."""
+        return self.receipts / f"{name}.json"
+
+    def slot_lock(self, name: str) -> Path:
+        """Return the file whose kernel lock says that a backend runs from that slot."""
+        return self.receipts / f"{name}.lock"
+
+
+def find_home(chosen: Path | None, environment: Mapping[str, str]) -> Home:
+    """Return the home: `chosen`, else PEFT_STUDIO_HOME, else what `location` in the default home names, else that."""
+    if chosen is not None:
+        return Home(chosen.absolute())
+    if named := environment.get(HOME_VARIABLE):
+        return Home(Path(named).absolute())
+    default = Path(platformdirs.user_data_dir("peft-studio", appauthor=False))
+    try:
+        location = (default / "location").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return Home(default)
+    return Home(Path(location) if location else default)

@@ -1,0 +1,53 @@
+"""Linux and macOS: flock, exec."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+assert sys.platform != "win32"
+
+
+class Lock:
+    """A kernel lock on a file: held until closed, or until its last process ends, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def take(self, *, shared: bool, wait: bool) -> bool:
+        """Take the lock; return whether it is held now, which without `wait` it may not be."""
+        how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+        try:
+            fcntl.flock(self._descriptor, how)
+        except BlockingIOError:
+            return False
+        return True
+
+    def sign(self) -> None:
+        """Leave this process's PID in the file, for the message of whoever finds it locked."""
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def holder(self) -> int | None:
+        """Return the PID last left in the file."""
+        text = os.pread(self._descriptor, 32, 0).strip()
+        return int(text) if text.isdigit() else None
+
+    def keep_through_exec(self) -> None:
+        """Let the program that this process becomes hold the lock on."""
+        os.set_inheritable(self._descriptor, True)  # noqa: FBT003
+
+    def release(self) -> None:
+        """Give the lock up."""
+        os.close(self._descriptor)
+
+
+def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Replace this process by another program, under the same PID; raise OSError where the system refuses."""
+    os.execve(argv[0], list(argv), dict(environment))  # noqa: S606 -- no shell is wanted: argv comes from run.py

@@ -1,0 +1,125 @@
+"""Windows: LockFileEx, and a child in a kill-on-close job in the place of exec.
+
+Written from Microsoft's reference of the calls named; checked by mypy for win32, not yet run on Windows
+(docs/platforms.md).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import msvcrt
+import os
+import signal
+import subprocess
+import sys
+from ctypes import wintypes
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+assert sys.platform == "win32"
+
+_kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+_LOCKFILE_FAIL_IMMEDIATELY, _LOCKFILE_EXCLUSIVE_LOCK = 1, 2
+_ERROR_LOCK_VIOLATION = 33
+_LOCKED_BYTE = 1 << 30  # far behind the PID: a locked range cannot be read by others
+_JOB_EXTENDED_LIMITS, _KILL_ON_JOB_CLOSE = 9, 0x2000
+
+
+class _Overlapped(ctypes.Structure):
+    _fields_ = (
+        ("Internal", ctypes.c_void_p),
+        ("InternalHigh", ctypes.c_void_p),
+        ("Offset", wintypes.DWORD),
+        ("OffsetHigh", wintypes.DWORD),
+        ("hEvent", wintypes.HANDLE),
+    )
+
+
+class _BasicLimits(ctypes.Structure):
+    _fields_ = (
+        ("PerProcessUserTimeLimit", ctypes.c_int64),
+        ("PerJobUserTimeLimit", ctypes.c_int64),
+        ("LimitFlags", wintypes.DWORD),
+        ("MinimumWorkingSetSize", ctypes.c_size_t),
+        ("MaximumWorkingSetSize", ctypes.c_size_t),
+        ("ActiveProcessLimit", wintypes.DWORD),
+        ("Affinity", ctypes.c_size_t),
+        ("PriorityClass", wintypes.DWORD),
+        ("SchedulingClass", wintypes.DWORD),
+    )
+
+
+class _ExtendedLimits(ctypes.Structure):
+    _fields_ = (
+        ("BasicLimitInformation", _BasicLimits),
+        ("IoInfo", ctypes.c_uint64 * 6),
+        ("ProcessMemoryLimit", ctypes.c_size_t),
+        ("JobMemoryLimit", ctypes.c_size_t),
+        ("PeakProcessMemoryUsed", ctypes.c_size_t),
+        ("PeakJobMemoryUsed", ctypes.c_size_t),
+    )
+
+
+class Lock:
+    """A kernel lock on a file: held until closed, or until its process ends, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_BINARY, 0o644)
+
+    def take(self, *, shared: bool, wait: bool) -> bool:
+        """Take the lock; return whether it is held now, which without `wait` it may not be."""
+        flags = (0 if shared else _LOCKFILE_EXCLUSIVE_LOCK) | (0 if wait else _LOCKFILE_FAIL_IMMEDIATELY)
+        where = _Overlapped(Offset=_LOCKED_BYTE)
+        handle = wintypes.HANDLE(msvcrt.get_osfhandle(self._descriptor))
+        if _kernel32.LockFileEx(handle, flags, 0, 1, 0, ctypes.byref(where)):
+            return True
+        error = ctypes.get_last_error()
+        if error == _ERROR_LOCK_VIOLATION and not wait:
+            return False
+        raise ctypes.WinError(error)
+
+    def sign(self) -> None:
+        """Leave this process's PID in the file, for the message of whoever finds it locked."""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+
+    def holder(self) -> int | None:
+        """Return the PID last left in the file."""
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        text = os.read(self._descriptor, 32).strip()
+        return int(text) if text.isdigit() else None
+
+    def keep_through_exec(self) -> None:
+        """Do nothing: here the launcher stays while its backend runs, and so does its lock."""
+
+    def release(self) -> None:
+        """Give the lock up."""
+        os.close(self._descriptor)
+
+
+def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
+    """Run another program in this one's place: it dies with us, gets our signals, and its exit status is ours.
+
+    The job is entered by this process itself, before the child exists, so that no moment is left in which a
+    child could outlive its launcher. Raises OSError where the system refuses.
+    """
+    job = _kernel32.CreateJobObjectW(None, None)
+    limits = _ExtendedLimits()
+    limits.BasicLimitInformation.LimitFlags = _KILL_ON_JOB_CLOSE
+    if (
+        not job
+        or not _kernel32.SetInformationJobObject(job, _JOB_EXTENDED_LIMITS, ctypes.byref(limits), ctypes.sizeof(limits))
+        or not _kernel32.AssignProcessToJobObject(job, _kernel32.GetCurrentProcess())
+    ):
+        raise ctypes.WinError(ctypes.get_last_error())
+    # The console sends Ctrl-C and Ctrl-Break to the child too: it decides, we wait for what it decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGBREAK, signal.SIG_IGN)
+    # PyInstaller's bootloader set a DLL directory of its own, which children would inherit.
+    _kernel32.SetDllDirectoryW(None)
+    with subprocess.Popen(list(argv), env=dict(environment), creationflags=subprocess.CREATE_NO_WINDOW) as child:
+        sys.exit(child.wait())

@@ -1,0 +1,294 @@
+"""What an archive holds. The header (`manifest.json`) is all a warm start reads; the index is for restore and verify.
+
+The format is documented in docs/manifest.md. `from_dict` is the only way in: it either returns a value that is
+safe to act on, or raises DocumentError with the place in the document.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from launcher.document import Node, is_digest
+from launcher.paths import check_paths
+from launcher.platforms import Platform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SCHEMA = 1
+MANIFEST_NAME = "manifest.json"
+FRAME_LIMIT = 32 * 1024 * 1024  # unpacked bytes; bounds the memory of whoever reads an archive
+MODES = (0o644, 0o755)  # who may write a file is not the archive's to say; who may run it is
+SLOT_NAME_LENGTH = 8  # short, since torch has paths of 191 characters and Windows a limit of 260
+
+
+class NewerSchemaError(Exception):
+    """The document's schema, the argument, is newer than SCHEMA."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(f"schema {found} is newer than {SCHEMA}")
+        self.found = found
+
+
+class Kind(StrEnum):
+    """What an entry is."""
+
+    FILE = "file"
+    LINK = "link"
+    FOLDER = "folder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A file of the resources; size in bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+    @classmethod
+    def from_node(cls, node: Node) -> Part:
+        """Read a part; its name is a plain file name, so that it cannot point out of the resources."""
+        name = node.child("name").text()
+        if not name or name in {".", ".."} or set(name) & set("/\\:\0"):
+            raise node.child("name").refuse(f"expected a file name, found {name!r}")
+        return cls(name=name, size=node.child("size").number(), sha256=node.child("sha256").digest())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_node` reads."""
+        return {"name": self.name, "size": self.size, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """The least that runtime and stub need of the system; None where it does not apply."""
+
+    glibc: str | None = None
+    macos: str | None = None
+    cuda_driver: str | None = None
+
+    @classmethod
+    def from_node(cls, node: Node) -> Floor:
+        """Read the floor."""
+        return cls(
+            glibc=node.child("glibc").optional_text(),
+            macos=node.child("macos").optional_text(),
+            cuda_driver=node.child("cudaDriver").optional_text(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_node` reads."""
+        return {"glibc": self.glibc, "macos": self.macos, "cudaDriver": self.cuda_driver}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """The header of a runtime: who it is, where its bytes are, and what it needs.
+
+    `disk` is the room it takes once installed, in bytes, files rounded up to blocks; `longest_path` the longest
+    entry path in characters; `placeholder` the shortest binary placeholder in bytes, None where no binary has one.
+    """
+
+    runtime: str
+    version: str
+    platform: Platform
+    accelerator: str
+    created_at: str
+    channel: str
+    lock: str
+    packages: Mapping[str, str]
+    floor: Floor
+    placeholder: int | None
+    longest_path: int
+    disk: int
+    entries: int
+    parts: tuple[Part, ...]
+    index: Part
+
+    @property
+    def slot_name(self) -> str:
+        """The name of this runtime's slot."""
+        return self.runtime[:SLOT_NAME_LENGTH]
+
+    @classmethod
+    def from_dict(cls, document: object) -> Manifest:
+        """Read a manifest; raise DocumentError where it breaks the format, NewerSchemaError for a newer one."""
+        node = Node(document)
+        schema = node.child("schema").number()
+        if schema > SCHEMA:
+            raise NewerSchemaError(schema)
+        platform = node.child("platform")
+        try:
+            platform_value = Platform(platform.text())
+        except ValueError as error:
+            raise platform.refuse(f"unknown platform {platform.value!r}") from error
+        parts = tuple(Part.from_node(part) for part in node.child("parts").items())
+        if not parts:
+            raise node.child("parts").refuse("expected at least one part")
+        return cls(
+            runtime=node.child("runtime").digest(),
+            version=node.child("version").text(),
+            platform=platform_value,
+            accelerator=node.child("accelerator").text(),
+            created_at=node.child("createdAt").text(),
+            channel=node.child("channel").text(),
+            lock=node.child("lock").digest(),
+            packages=MappingProxyType({name: version.text() for name, version in node.child("packages").members()}),
+            floor=Floor.from_node(node.child("floor")),
+            placeholder=node.child("placeholder").optional_number(),
+            longest_path=node.child("longestPath").number(),
+            disk=node.child("disk").number(),
+            entries=node.child("entries").number(),
+            parts=parts,
+            index=Part.from_node(node.child("index")),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` reads."""
+        return {
+            "schema": SCHEMA,
+            "runtime": self.runtime,
+            "version": self.version,
+            "platform": str(self.platform),
+            "accelerator": self.accelerator,
+            "createdAt": self.created_at,
+            "channel": self.channel,
+            "lock": self.lock,
+            "packages": dict(sorted(self.packages.items())),
+            "floor": self.floor.to_dict(),
+            "placeholder": self.placeholder,
+            "longestPath": self.longest_path,
+            "disk": self.disk,
+            "entries": self.entries,
+            "parts": [part.to_dict() for part in self.parts],
+            "index": self.index.to_dict(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An independent zstd frame: `offset` and `size` in the archive, `length` unpacked, sha256 of the packed bytes."""
+
+    offset: int
+    size: int
+    length: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file, link or folder of a runtime, as packed.
+
+    `offset` is where a file's bytes begin in the unpacked bytes of frame number `frame`; what does not fit there
+    goes on at the beginning of the next frame. Links and folders have no bytes, and frame and offset 0.
+    """
+
+    path: str
+    kind: Kind
+    mode: int
+    size: int
+    sha256: str
+    target: str
+    relocated: bool
+    frame: int
+    offset: int
+
+    def identity(self) -> tuple[str | int | bool, ...]:
+        """Return what makes two entries the same wherever their bytes lie in an archive."""
+        return (self.path, self.kind.value, self.mode, self.size, self.sha256, self.target, self.relocated)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Every frame and every entry of an archive, in the archive's order."""
+
+    frames: tuple[Frame, ...]
+    entries: tuple[Entry, ...]
+
+    @classmethod
+    def from_dict(cls, document: object, platform: Platform) -> Index:
+        """Read an index of a runtime for `platform`; raise DocumentError where it breaks the format or is unsafe."""
+        node = Node(document)
+        frames = tuple(_frame(row) for row in node.child("frames").items())
+        # Entries are rows, not objects: tens of thousands of them, read at every install.
+        entries = tuple(_entry(row, frames) for row in node.child("entries").items())
+        place_of_frames = node.child("frames")
+        end = 0
+        for number, frame in enumerate(frames):
+            if frame.offset != end:
+                raise place_of_frames.refuse(f"frame {number} begins at {frame.offset}, the one before ends at {end}")
+            end += frame.size
+        if reason := check_paths(((e.path, e.kind == Kind.FOLDER, e.target) for e in entries), platform):
+            raise node.child("entries").refuse(reason)
+        return cls(frames, entries)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` reads."""
+        return {
+            "frames": [[f.offset, f.size, f.length, f.sha256] for f in self.frames],
+            "entries": [[*e.identity(), e.frame, e.offset] for e in self.entries],
+        }
+
+
+def _frame(row: Node) -> Frame:
+    match row.value:
+        case [int(offset), int(size), int(length), str(sha256)] if is_digest(sha256) and min(offset, size, length) >= 0:
+            if length > FRAME_LIMIT:
+                raise row.refuse(f"unpacks to {length} bytes, more than {FRAME_LIMIT}")
+            return Frame(offset, size, length, sha256)
+        case _:
+            raise row.refuse("expected [offset, size, length, sha256]")
+
+
+def _entry(row: Node, frames: tuple[Frame, ...]) -> Entry:
+    match row.value:
+        case [
+            str(path),
+            str(kind),
+            int(mode),
+            int(size),
+            str(sha256),
+            str(target),
+            bool(relocated),
+            int(frame),
+            int(at),
+        ]:
+            pass
+        case _:
+            raise row.refuse("expected [path, kind, mode, size, sha256, target, relocated, frame, offset]")
+    if min(size, frame, at) < 0 or mode not in MODES:
+        raise row.refuse(f"expected sizes of zero or above and a mode of {MODES}, found {size}, {frame}, {at}, {mode}")
+    try:
+        entry = Entry(path, Kind(kind), mode, size, sha256, target, relocated, frame, at)
+    except ValueError as error:
+        raise row.refuse(f"unknown kind {kind!r}") from error
+    if entry.kind is Kind.FILE:
+        if not is_digest(sha256) or target:
+            raise row.refuse("a file has a sha256 and no target")
+        if not _bytes_exist(entry, frames):
+            raise row.refuse(f"its {size} bytes reach beyond the last frame")
+    elif size or sha256 or relocated or bool(target) != (entry.kind is Kind.LINK):
+        raise row.refuse("a link has a target and nothing else, a folder nothing at all")
+    return entry
+
+
+def _bytes_exist(entry: Entry, frames: tuple[Frame, ...]) -> bool:
+    """Whether the frames from `entry.frame` on hold the entry's bytes."""
+    if not entry.size:
+        return True
+    missing, number = entry.offset + entry.size, entry.frame
+    while missing > 0 and number < len(frames):
+        missing -= frames[number].length
+        number += 1
+    return missing <= 0
+
+
+_BLOCK = 4096  # bytes; what ext4, APFS and NTFS give a file at least
+
+
+def room(entries: Iterable[Entry]) -> int:
+    """Return the bytes that entries take on a disk: content in whole blocks, and an inode each."""
+    return sum(-(-entry.size // _BLOCK) * _BLOCK + _BLOCK // 8 for entry in entries)

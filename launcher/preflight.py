@@ -1,0 +1,42 @@
+"""What can be known before the first byte is written: whether there is room, whether the path fits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from launcher.errors import DiskFull, PathTooLong
+from launcher.manifest import room
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from launcher.disk import Disk
+    from launcher.home import Home
+    from launcher.manifest import Entry, Manifest
+    from launcher.platforms import Platform
+
+# MAX_PATH of https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation, its NUL left out.
+_WINDOWS_LIMIT = 259
+
+
+def check_path(slot: Path, manifest: Manifest, platform: Platform) -> None:
+    """Raise PathTooLong where the slot's path does not fit Windows' limit, or a binary's placeholder."""
+    if platform.is_windows:
+        length, limit = len(str(slot)), _WINDOWS_LIMIT - 1 - manifest.longest_path
+    elif manifest.placeholder is not None:
+        length, limit = len(str(slot).encode()), manifest.placeholder
+    else:
+        return
+    if length > limit:
+        raise PathTooLong(slot, length, limit)
+
+
+def check_room(home: Home, entries: Sequence[Entry], disk: Disk) -> None:
+    """Raise DiskFull unless the home's disk has room for `entries`.
+
+    What stands in their place is not subtracted: a damaged file is removed only when its successor is at hand.
+    """
+    need, free = room(entries), disk.free(home.root)
+    if free < need:
+        raise DiskFull(home.root, free, need)

@@ -1,0 +1,31 @@
+"""Write the receipt last, withdraw it first: between the two nothing in the slot is believed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from launcher.receipt import Receipt
+from launcher.resources import file_digest
+
+if TYPE_CHECKING:
+    from launcher.disk import Disk
+    from launcher.home import Home
+    from launcher.manifest import Index, Manifest
+
+
+def record(home: Home, manifest: Manifest, index: Index, disk: Disk) -> None:
+    """Hash what conda-unpack rewrote and write the receipt, after everything it speaks of has reached the disk."""
+    slot = home.slot(manifest.slot_name)
+    relocated = {entry.path: file_digest(slot / entry.path) for entry in index.entries if entry.relocated}
+    disk.flush_all()
+    receipt = Receipt(runtime=manifest.runtime, slot=str(slot), relocated=relocated)
+    disk.record(home.receipt(manifest.slot_name), json.dumps(receipt.to_dict(), indent=1).encode())
+
+
+def withdraw(home: Home, manifest: Manifest, disk: Disk) -> None:
+    """Remove the receipt durably: whatever happens from here on, the next start looks at every entry."""
+    path = home.receipt(manifest.slot_name)
+    if path.exists():
+        disk.remove(path)
+        disk.flush_folder(path.parent)

@@ -1,0 +1,153 @@
+"""What the launcher says: JSON lines for programs; for people the answer on stdout, the conversation on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TextIO
+
+from launcher.events import Failed, Installed, Result, Starting, Step, Surveyed, Waiting, to_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from launcher.errors import EngineError
+    from launcher.events import Event, StepName, Unit
+
+_STEP_SECONDS = 0.1  # no more than ten step events a second
+_LOG_LIMIT = 1_000_000  # bytes; then the log becomes launcher.log.1 and a new one begins
+_BAR = 24
+_DOING: dict[StepName, str] = {
+    "check": "Checking",
+    "unpack": "Unpacking",
+    "relocate": "Adapting to this folder",
+    "record": "Making sure it is on disk",
+    "verify": "Verifying",
+    "restore": "Restoring",
+    "remove": "Removing",
+}
+
+
+@dataclass
+class Report:
+    """Where events go: stdout as JSON or people's eyes, and the log."""
+
+    as_json: bool
+    quiet: bool
+    log: Path | None = None
+    answer: TextIO = field(default_factory=lambda: sys.stdout)
+    talk: TextIO = field(default_factory=lambda: sys.stderr)
+    _bar_shown: bool = False
+
+    def say(self, event: Event) -> None:
+        """Say an event; all but steps go into the log too."""
+        if not isinstance(event, Step):
+            self._write_log(event)
+        if self.as_json:
+            print(json.dumps(to_dict(event)), file=self.answer, flush=True)
+        elif isinstance(event, Result):
+            self._end_bar()
+            print(_answer_text(event), file=self.answer, flush=True)
+        elif isinstance(event, Failed):
+            self._end_bar()
+            log = f"\n  log: {event.log}" if event.log else ""
+            print(f"error: {event.message}\n  {event.remedy}{log}\n  [{event.code}]", file=self.talk, flush=True)
+        elif not self.quiet and (text := _talk_text(event)):
+            self._end_bar()
+            print(text, file=self.talk, flush=True)
+
+    def fail(self, error: EngineError) -> None:
+        """Say an error."""
+        log = str(self.log) if self.log is not None and self.log.exists() else None
+        path = str(error.path) if error.path is not None else None
+        self.say(Failed(error.code, error.message, error.remedy, path, log))
+
+    def step(self, name: StepName, unit: Unit) -> Callable[[int, int], None]:
+        """Return what to call as `(done, total)` while the step goes on."""
+        began = time.monotonic()
+        last = began - _STEP_SECONDS
+        finished = False
+
+        def progress(done: int, total: int) -> None:
+            nonlocal last, finished
+            now = time.monotonic()
+            if finished or (done < total and now - last < _STEP_SECONDS):
+                return
+            last, finished = now, done >= total
+            if self.as_json:
+                self.say(Step(name, done, total, unit))
+            elif not self.quiet:
+                self._draw(name, done, total, unit, now - began)
+
+        return progress
+
+    def _draw(self, name: StepName, done: int, total: int, unit: Unit, seconds: float) -> None:
+        if not self.talk.isatty():
+            if done >= total:
+                print(f"{_DOING[name]}: {_amount(total, unit)} in {seconds:.1f} s", file=self.talk, flush=True)
+            return
+        share = done / total if total else 1.0
+        bar = "█" * round(share * _BAR) + "░" * (_BAR - round(share * _BAR))
+        pace = ""
+        if unit == "bytes" and seconds and done:
+            pace = f", {done / seconds / 1e6:.0f} MB/s, {(total - done) * seconds / done:.0f} s left"
+        text = f"{_DOING[name]} {bar} {share:4.0%}  {_amount(done, unit)} of {_amount(total, unit)}{pace}"
+        print(f"\r\x1b[K{text}", end="", file=self.talk, flush=True)
+        self._bar_shown = True
+        if done >= total:
+            self._end_bar()
+
+    def _end_bar(self) -> None:
+        if self._bar_shown:
+            print(file=self.talk, flush=True)
+            self._bar_shown = False
+
+    def _write_log(self, event: Event) -> None:
+        if self.log is None:
+            return
+        line = json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **to_dict(event)})
+        try:
+            if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
+                self.log.replace(self.log.with_name(self.log.name + ".1"))
+            with self.log.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+        except OSError:
+            # A home that cannot be written has errors of its own to report; a log must not hide them.
+            self.log = None
+
+
+def _amount(count: int, unit: Unit) -> str:
+    if unit != "bytes":
+        return f"{count} {unit}"
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def _talk_text(event: Event) -> str:
+    match event:
+        case Waiting(pid):
+            return f"Another launcher{f' (process {pid})' if pid else ''} works on this home; waiting for it."
+        case Surveyed(state, damaged):
+            return f"Found: {state}" + (f", {len(damaged)} entries to restore" if damaged else "")
+        case Installed(slot):
+            return f"Installed in {slot}"
+        case Starting(argv):
+            return f"Starting {argv[0]}"
+        case _:
+            return ""
+
+
+def _answer_text(event: Result) -> str:
+    width = max(map(len, event.answer), default=0)
+    lines = []
+    for name, value in event.answer.items():
+        if isinstance(value, dict):
+            shown = ", ".join(f"{key} {item}" for key, item in value.items()) or "none"
+        elif isinstance(value, list):
+            shown = "\n".join(f"{'' if number == 0 else ' ' * (width + 2)}{item}" for number, item in enumerate(value))
+        else:
+            shown = str(value)
+        lines.append(f"{name:<{width}}  {shown or 'none'}")
+    return "\n".join(lines)

@@ -1,0 +1,117 @@
+"""Write entries from the archive: all of them to install, some of them to repair.
+
+Frames are read, checked, unpacked and written by all cores at once; memory is bounded by a frame for each.
+Nothing is written before the sha256 of its frame was found right.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from launcher.manifest import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from launcher.disk import Disk
+    from launcher.manifest import Entry, Frame, Index
+    from launcher.resources import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes `start` to `end` of an unpacked frame, which begin at byte `at` of the entry's file."""
+
+    entry: Entry
+    start: int
+    end: int
+    at: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is all of the file."""
+        return self.end - self.start == self.entry.size
+
+
+def frames_of(entries: Iterable[Entry], frames: Sequence[Frame]) -> dict[int, list[Piece]]:
+    """Return, by frame number, which pieces of which files have to be read from it."""
+    needed: dict[int, list[Piece]] = defaultdict(list)
+    for entry in entries:
+        number, start, at = entry.frame, entry.offset, 0
+        while at < entry.size:
+            end = min(frames[number].length, start + entry.size - at)
+            if start < end:
+                needed[number].append(Piece(entry, start, end, at))
+            at += end - start
+            number, start = number + 1, 0
+    return dict(sorted(needed.items()))
+
+
+def restore(
+    resources: Resources,
+    index: Index,
+    entries: Sequence[Entry],
+    slot: Path,
+    disk: Disk,
+    progress: Callable[[int, int], None],
+) -> None:
+    """Write `entries` of `index` into `slot`; `progress` is told the archive bytes read and those to read.
+
+    Raises ArchiveMissing, ArchiveDamaged, or the system's OSError; what was written until then is right.
+    """
+    _make_folders(slot, entries, disk)
+    needed = frames_of((entry for entry in entries if entry.kind is Kind.FILE), index.frames)
+    for entry in entries:
+        if entry.kind is Kind.LINK:
+            disk.link(slot / entry.path, entry.target)
+        elif entry.kind is Kind.FILE and _shares_frames(entry, index.frames):
+            disk.create(slot / entry.path, b"", entry.mode)
+    total = sum(index.frames[number].size for number in needed)
+    done = 0
+    progress(done, total)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        work = [
+            pool.submit(_restore_frame, resources, index.frames[n], pieces, slot, disk) for n, pieces in needed.items()
+        ]
+        pending = set(work)
+        try:
+            while pending:
+                finished, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
+                done += sum(future.result() for future in finished)
+                progress(done, total)
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _shares_frames(entry: Entry, frames: Sequence[Frame]) -> bool:
+    """Whether the file is written by several pieces, or has none: its first bytes may then come last."""
+    return entry.size == 0 or entry.offset + entry.size > frames[entry.frame].length
+
+
+def _make_folders(slot: Path, entries: Sequence[Entry], disk: Disk) -> None:
+    folders = {entry.path for entry in entries if entry.kind is Kind.FOLDER}
+    for entry in entries:
+        parent = entry.path.rpartition("/")[0]
+        while parent and parent not in folders:
+            folders.add(parent)
+            parent = parent.rpartition("/")[0]
+    disk.make_folder(slot)
+    for folder in sorted(folders):
+        disk.make_folder(slot / folder)
+
+
+def _restore_frame(resources: Resources, frame: Frame, pieces: Sequence[Piece], slot: Path, disk: Disk) -> int:
+    content = memoryview(resources.read_frame(frame))
+    for piece in pieces:
+        path, found = slot / piece.entry.path, content[piece.start : piece.end]
+        if piece.is_whole:
+            disk.create(path, found, piece.entry.mode)
+        else:
+            disk.write_at(path, found, piece.at)
+    return frame.size

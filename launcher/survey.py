@@ -1,0 +1,161 @@
+"""Look, never touch: what is there of the runtime, and which entries are not what the manifest says."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from launcher.errors import InstallDamaged
+from launcher.manifest import Kind
+from launcher.plan import Damage, Damaged, DamageKind, Missing, Moved, Partial, Ready
+from launcher.receipt import Receipt
+from launcher.resources import file_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from launcher.home import Home
+    from launcher.manifest import Entry, Manifest
+    from launcher.plan import State
+    from launcher.platforms import Platform
+
+
+def survey_quickly(home: Home, manifest: Manifest) -> State:
+    """Return the state as far as a start can afford to look: receipt, place and interpreter."""
+    slot = home.slot(manifest.slot_name)
+    receipt = read_receipt(home, manifest)
+    if receipt is None:
+        return Partial() if slot.exists() else Missing()
+    if not slot.exists():
+        return Missing()
+    if receipt.slot != str(slot):
+        return Moved(receipt.slot)
+    if not (slot / manifest.platform.python).exists():
+        return Damaged((Damage(manifest.platform.python, DamageKind.MISSING),))
+    return Ready()
+
+
+def survey_fully(
+    home: Home,
+    manifest: Manifest,
+    entries: Sequence[Entry],
+    progress: Callable[[int, int], None],
+) -> State:
+    """Return the state after hashing every entry; `progress` is told the bytes done and the bytes in all."""
+    state = survey_quickly(home, manifest)
+    if isinstance(state, Missing):
+        return state
+    receipt = read_receipt(home, manifest)
+    relocated = receipt.relocated if receipt is not None else {}
+    damage = find_damage(home.slot(manifest.slot_name), entries, relocated, manifest.platform, progress)
+    match state:
+        case Partial():
+            return Partial(damage)
+        case Moved(recorded):
+            return Moved(recorded, damage)
+        case _:
+            return Damaged(damage) if damage else Ready()
+
+
+def read_receipt(home: Home, manifest: Manifest) -> Receipt | None:
+    """Return the receipt of this runtime, or None where there is none that can be believed.
+
+    Receipts are written whole or not at all; one that cannot be read was harmed later, and so may have been its
+    slot. Taking it as absent makes the next step look at every entry.
+    """
+    try:
+        receipt = Receipt.from_dict(json.loads(home.receipt(manifest.slot_name).read_bytes()))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    return receipt if receipt.runtime == manifest.runtime else None
+
+
+def find_damage(
+    slot: Path,
+    entries: Sequence[Entry],
+    relocated: Mapping[str, str],
+    platform: Platform,
+    progress: Callable[[int, int], None],
+) -> tuple[Damage, ...]:
+    """Return what differs from the entries, in their order; `relocated` has the sha256 of those rewritten since."""
+    total = sum(entry.size for entry in entries)
+    done = 0
+    damage = []
+
+    def look(entry: Entry) -> DamageKind | None:
+        return _look(slot, entry, relocated.get(entry.path), platform)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for entry, found in zip(entries, pool.map(look, entries), strict=True):
+            if found is not None:
+                damage.append(Damage(entry.path, found))
+            done += entry.size
+            progress(done, total)
+    return tuple(damage)
+
+
+def find_extra(slot: Path, entries: Sequence[Entry]) -> list[str]:
+    """Return the files of the slot that are no entries: reported, and left alone."""
+    known = {entry.path for entry in entries}
+    extra = []
+    for folder, _, names in os.walk(slot):
+        base = os.path.relpath(folder, slot).replace(os.sep, "/")
+        paths = (name if base == "." else f"{base}/{name}" for name in names)
+        extra += [path for path in paths if path not in known]
+    return sorted(extra)
+
+
+def require_whole(home: Home, manifest: Manifest, state: State) -> None:
+    """Raise InstallDamaged unless the state is Ready."""
+    slot = home.slot(manifest.slot_name)
+    match state:
+        case Ready():
+            return
+        case Missing():
+            raise InstallDamaged(slot, "nothing is installed")
+        case Partial(damage):
+            raise InstallDamaged(slot, f"the installation did not end, {_count(damage)}")
+        case Moved(recorded):
+            raise InstallDamaged(slot, f"it was installed in {recorded} and moved")
+        case Damaged(damage):
+            raise InstallDamaged(slot, _count(damage))
+
+
+def _count(damage: Sequence[Damage]) -> str:
+    names = ", ".join(found.path for found in damage[:3])
+    more = f" and {len(damage) - 3} more" if len(damage) > 3 else ""
+    return f"{len(damage)} entries are not as they should be: {names}{more}" if damage else "every entry is sound"
+
+
+def _look(slot: Path, entry: Entry, relocated: str | None, platform: Platform) -> DamageKind | None:
+    path = slot / entry.path
+    try:
+        found = path.lstat()
+        if _kind(found.st_mode) is not entry.kind:
+            return DamageKind.WRONG_KIND
+        if entry.kind is Kind.LINK:
+            return None if str(path.readlink()) == entry.target else DamageKind.WRONG_TARGET
+        # Windows keeps no permission bits but one.
+        if not platform.is_windows and stat.S_IMODE(found.st_mode) != entry.mode:
+            return DamageKind.WRONG_MODE
+        if entry.kind is Kind.FOLDER:
+            return None
+        if relocated is None and found.st_size != entry.size:
+            return DamageKind.WRONG_SIZE
+        return None if file_digest(path) == (relocated or entry.sha256) else DamageKind.CHANGED
+    except (FileNotFoundError, NotADirectoryError):
+        return DamageKind.MISSING
+    except OSError:
+        return DamageKind.UNREADABLE
+
+
+def _kind(mode: int) -> Kind | None:
+    if stat.S_ISREG(mode):
+        return Kind.FILE
+    if stat.S_ISLNK(mode):
+        return Kind.LINK
+    return Kind.FOLDER if stat.S_ISDIR(mode) else None
