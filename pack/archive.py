@@ -1,0 +1,155 @@
+"""Build prefix → archive, index and manifest, in one folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import zstandard
+
+from launcher.document import DocumentError
+from launcher.manifest import MANIFEST_NAME, Floor, Index, Manifest, Part, room
+from pack.bytecode import with_bytecode
+from pack.condapack import collect, records, shortest_placeholder
+from pack.errors import UnsafeEntries
+from pack.write import LEVEL, PART_SIZE, write_archive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from launcher.manifest import Entry
+    from launcher.platforms import Platform
+    from pack.progress import Progress
+
+# What the backend cannot do without: their versions stand in the manifest, and verify imports them.
+CRITICAL = ("python", "pytorch", "transformers", "peft", "fastapi", "uvicorn")
+INDEX_NAME = "index.json.zst"
+# The least drivers of CUDA's major versions on Linux, since minor versions are compatible among themselves:
+# https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
+_LEAST_DRIVER = {"12": "525", "13": "580"}
+_FLOOR = re.compile(r"(__glibc|__osx|__cuda)\s*>=\s*([\d.]+)")
+
+
+def build_archive(
+    prefix: Path,
+    folder: Path,
+    *,
+    platform: Platform,
+    accelerator: str,
+    channel: str,
+    lock: str,
+    version: str,
+    cache: Path,
+    machine_folders: Sequence[Path],
+    progress: Progress,
+    level: int = LEVEL,
+    part_size: int = PART_SIZE,
+) -> Manifest:
+    """Pack the environment in `prefix` into `folder`, whole or not at all; return its manifest.
+
+    `lock` is the lock's sha256, `cache` holds bytecode between builds, `machine_folders` are places that exist on
+    this machine alone and must not occur in any entry. Raises PrefixNotPackable, UnmanagedFiles, MachinePathFound,
+    UnsafeEntries.
+    """
+    progress("collect", 0, 1)
+    sources = collect(prefix, channel)
+    progress("collect", 1, 1)
+    placeholder = shortest_placeholder(prefix, sources)
+    sources = with_bytecode(sources, prefix / platform.python, cache, progress)
+    unfinished = folder.with_name(folder.name + ".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    written = write_archive(
+        sources,
+        unfinished,
+        machine_paths=[os.fsencode(place) for place in machine_folders],
+        progress=progress,
+        level=level,
+        part_size=part_size,
+    )
+    _refuse_unsafe(written.index, platform)
+    packages = records(prefix)
+    manifest = Manifest(
+        runtime=runtime_id(written.index.entries),
+        version=version,
+        platform=platform,
+        accelerator=accelerator,
+        created_at=_created_at(os.environ).isoformat().replace("+00:00", "Z"),
+        channel=channel,
+        lock=lock,
+        packages={record["name"]: record["version"] for record in packages if record["name"] in CRITICAL},
+        floor=_floor(packages),
+        placeholder=placeholder,
+        longest_path=max(len(entry.path) for entry in written.index.entries),
+        disk=room(written.index.entries),
+        entries=len(written.index.entries),
+        parts=written.parts,
+        index=_write_index(written.index, unfinished),
+    )
+    (unfinished / MANIFEST_NAME).write_text(json.dumps(manifest.to_dict(), indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    unfinished.rename(folder)
+    return manifest
+
+
+def machine_folders(build: Path) -> list[Path]:
+    """Return the places of this machine that must not travel: the build folder, and the interpreter's own.
+
+    A system's interpreter lives in /usr, which every machine has.
+    """
+    interpreter = type(build)(sys.base_prefix)
+    return [build, *([] if interpreter == type(build)("/usr") else [interpreter])]
+
+
+def runtime_id(entries: Iterable[Entry]) -> str:
+    """Return the digest that names a runtime: of what its entries are, wherever they lie in an archive."""
+    digest = hashlib.sha256()
+    for identity in sorted(entry.identity() for entry in entries):
+        digest.update(json.dumps(identity).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _refuse_unsafe(index: Index, platform: Platform) -> None:
+    """Raise UnsafeEntries for what the launcher would refuse: the reader's own check, on the writer's side."""
+    try:
+        Index.from_dict(index.to_dict(), platform)
+    except DocumentError as error:
+        raise UnsafeEntries(str(error)) from error
+
+
+def _write_index(index: Index, folder: Path) -> Part:
+    content = json.dumps(index.to_dict(), separators=(",", ":")).encode()
+    packed = zstandard.ZstdCompressor(level=19).compress(content)
+    (folder / INDEX_NAME).write_bytes(packed)
+    return Part(name=INDEX_NAME, size=len(packed), sha256=hashlib.sha256(packed).hexdigest())
+
+
+def _created_at(environment: Mapping[str, str]) -> datetime:
+    """Return the time of the build: SOURCE_DATE_EPOCH where it is set (https://reproducible-builds.org)."""
+    if epoch := environment.get("SOURCE_DATE_EPOCH"):
+        return datetime.fromtimestamp(int(epoch), UTC)
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def _floor(packages: Iterable[Mapping[str, Any]]) -> Floor:
+    """Return the highest of what packages ask of the system's virtual packages."""
+    found: dict[str, tuple[int, ...]] = {}
+    for record in packages:
+        for line in (*record.get("depends", ()), *record.get("constrains", ())):
+            if match := _FLOOR.match(line):
+                name, version = match.groups()
+                found[name] = max(found.get(name, ()), tuple(int(number) for number in version.split(".") if number))
+    text = {name: ".".join(map(str, version)) for name, version in found.items()}
+    cuda = text.get("__cuda")
+    return Floor(
+        glibc=text.get("__glibc"),
+        macos=text.get("__osx"),
+        cuda_driver=_LEAST_DRIVER.get(cuda.split(".")[0], cuda) if cuda else None,
+    )

@@ -1,0 +1,94 @@
+"""PyInstaller: launcher → peft_engine, one folder, with the manifest's digest frozen inside."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pack.errors import ProgramFailed
+
+if TYPE_CHECKING:
+    from launcher.platforms import Platform
+    from pack.progress import Progress
+
+_ENTRY = "from launcher.__main__ import run\n\nrun()\n"
+_RELEASE = 'VERSION = "{version}"\nMANIFEST_SHA256 = "{digest}"\n'
+# What the standard library or zstandard would draw in and no launcher ever imports. OpenSSL's libcrypto stays: its
+# sha256 is several times as fast as Python's own.
+_EXCLUDED = (
+    "_bz2", "_cffi_backend", "_codecs_cn", "_codecs_hk", "_codecs_iso2022", "_codecs_jp", "_codecs_kr", "_codecs_tw",
+    "_curses", "_decimal", "_lzma", "_pydecimal", "_ssl", "_tkinter", "asyncio", "bz2", "cffi", "curses", "decimal",
+    "doctest", "email", "http", "lzma", "multiprocessing", "numpy", "pdb", "pydoc", "pydoc_data", "readline",
+    "setuptools", "sqlite3", "ssl", "tkinter", "unittest", "urllib", "xml", "zstandard._cffi", "zstandard.backend_cffi",
+)  # fmt: skip
+
+
+def build_stub(
+    sources: Path, manifest: Path, folder: Path, *, platform: Platform, release: str, progress: Progress
+) -> Path:
+    """Freeze the launcher in `sources` for `manifest` under `folder`; return the program's folder.
+
+    A stub of the same sources, manifest and tools that is there already is used again. Raises ProgramFailed.
+    """
+    digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    place = folder / _key(sources, digest, release)
+    made = place / "peft_engine"
+    if (made / platform.program).exists():
+        return made
+    progress("stub", 0, 1)
+    shutil.rmtree(place, ignore_errors=True)
+    work = place / "work"
+    work.mkdir(parents=True)
+    (work / "entry.py").write_text(_ENTRY, encoding="utf-8")
+    (work / "peft_engine_release.py").write_text(_RELEASE.format(version=release, digest=digest), encoding="utf-8")
+    _freeze(sources, work, place / "unfinished")
+    (place / "unfinished" / "peft_engine").rename(made)
+    progress("stub", 1, 1)
+    return made
+
+
+def _freeze(sources: Path, work: Path, output: Path) -> None:
+    strip = [] if sys.platform == "win32" else ["--strip"]
+    excluded = [option for module in _EXCLUDED for option in ("--exclude-module", module)]
+    options = [
+        "--onedir",
+        "--console",
+        "--noconfirm",
+        "--log-level",
+        "WARN",
+        "--name",
+        "peft_engine",
+        *strip,
+        *excluded,
+    ]
+    paths = ["--paths", str(sources), "--paths", str(work), "--hidden-import", "peft_engine_release"]
+    places = ["--distpath", str(output), "--workpath", str(work), "--specpath", str(work)]
+    run = subprocess.run(
+        [sys.executable, "-m", "PyInstaller", *options, *paths, *places, str(work / "entry.py")],
+        # Both make two freezes of the same sources give the same files.
+        env={
+            **os.environ,
+            "PYTHONHASHSEED": "0",
+            "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "315532800"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise ProgramFailed("PyInstaller", run.returncode, run.stdout + run.stderr)
+
+
+def _key(sources: Path, digest: str, release: str) -> str:
+    """Return a name for what a stub is made of."""
+    key = hashlib.sha256(f"{digest} {release} {sys.version} {version('pyinstaller')} {_EXCLUDED}".encode())
+    key.update(Path(__file__).read_bytes())
+    for path in sorted((sources / "launcher").rglob("*.py")):
+        key.update(path.relative_to(sources).as_posix().encode() + b"\0" + path.read_bytes())
+    return key.hexdigest()[:16]

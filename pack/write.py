@@ -1,0 +1,245 @@
+"""Sources → a framed archive: a plain tar in a plain .tar.zst, cut into independent frames at known places."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import zstandard
+
+from launcher.manifest import Entry, Frame, Index, Kind, Part
+from pack.errors import MachinePathFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from typing import BinaryIO, Self
+
+    from pack.condapack import Source
+    from pack.progress import Progress
+
+PART_SIZE = 2**31 - 1  # bytes: release hosts refuse 2 GiB, and accept one byte less
+FRAME_SIZE = 16 * 1024 * 1024  # unpacked bytes: one for each core is what a restore holds in memory
+LEVEL = 9  # zstd's; docs/benchmarks.md compares
+# One for all entries of all releases, since a second's change makes another frame. The first that zip knows, too.
+_MTIME = 315532800  # 1980-01-01T00:00:00Z
+_READ_SIZE = 4 * 1024 * 1024
+_BLOCK = tarfile.BLOCKSIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An archive on disk."""
+
+    parts: tuple[Part, ...]
+    index: Index
+
+
+def write_archive(
+    sources: Sequence[Source],
+    folder: Path,
+    *,
+    machine_paths: Sequence[bytes],
+    progress: Progress,
+    level: int = LEVEL,
+    part_size: int = PART_SIZE,
+    frame_size: int = FRAME_SIZE,
+) -> Written:
+    """Write `sources` as an archive into `folder`.
+
+    Each package's files lie together, in frames of their own, so that a package that did not change gives the same
+    frames in the next release. Raises MachinePathFound where a file holds one of `machine_paths`.
+    """
+    ordered = sorted(sources, key=lambda source: (source.package, source.path))
+    entries = []
+    with _Parts(folder, part_size) as parts, _Frames(parts, frame_size, level) as frames:
+        package = ""
+        for number, source in enumerate(ordered):
+            if source.package != package:
+                frames.cut()
+                package = source.package
+            entries.append(_add(source, frames, machine_paths))
+            progress("archive", number + 1, len(ordered))
+        frames.cut()
+        frames.add(bytes(2 * _BLOCK))  # how a tar ends
+    return Written(tuple(parts.finished), Index(tuple(frames.finished), tuple(entries)))
+
+
+def _add(source: Source, frames: _Frames, machine_paths: Sequence[bytes]) -> Entry:
+    member = tarfile.TarInfo(source.path)
+    member.mode, member.mtime = source.mode, _MTIME
+    if source.kind is Kind.FILE:
+        member.size = len(source.content) if source.content is not None else _size(source)
+    else:
+        member.type = tarfile.SYMTYPE if source.kind is Kind.LINK else tarfile.DIRTYPE
+        member.linkname = source.target
+    header = member.tobuf(tarfile.PAX_FORMAT)
+    frames.make_room(len(header) + member.size + _BLOCK)
+    frames.add(header)
+    frame, offset = frames.position
+    sha256 = ""
+    if source.kind is Kind.FILE:
+        digest, tail, size = hashlib.sha256(), b"", 0
+        for chunk in _chunks(source):
+            _refuse_machine_paths(source.path, tail + chunk, machine_paths)
+            tail = chunk[-max(map(len, machine_paths), default=1) :]
+            digest.update(chunk)
+            frames.add(chunk)
+            size += len(chunk)
+        if size != member.size:
+            raise OSError(f"{source.at} changed from {member.size} to {size} bytes while it was packed")
+        frames.add(bytes(-size % _BLOCK))
+        sha256 = digest.hexdigest()
+    placed = member.size > 0
+    return Entry(
+        path=source.path,
+        kind=source.kind,
+        mode=source.mode,
+        size=member.size,
+        sha256=sha256,
+        target=source.target,
+        relocated=source.relocated,
+        frame=frame if placed else 0,
+        offset=offset if placed else 0,
+    )
+
+
+def _size(source: Source) -> int:
+    assert source.at is not None
+    return source.at.stat().st_size
+
+
+def _chunks(source: Source) -> Iterator[bytes]:
+    if source.content is not None:
+        yield source.content
+        return
+    assert source.at is not None
+    with source.at.open("rb", buffering=0) as stream:
+        while chunk := stream.read(_READ_SIZE):
+            yield chunk
+
+
+def _refuse_machine_paths(path: str, content: bytes, machine_paths: Sequence[bytes]) -> None:
+    for machine_path in machine_paths:
+        if machine_path in content:
+            raise MachinePathFound(path, os.fsdecode(machine_path))
+
+
+class _Frames:
+    """Cuts a stream of bytes into frames, compresses them on all cores, and writes them in order."""
+
+    def __init__(self, parts: _Parts, size: int, level: int) -> None:
+        self.finished: list[Frame] = []
+        self._parts = parts
+        self._size = size
+        self._level = level
+        self._open = bytearray()
+        self._cut = 0
+        self._threads = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(self._threads)
+        self._pending: deque[tuple[int, Future[bytes]]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.cut()
+            while self._pending:
+                self._write_next()
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The number of the open frame, and the bytes in it."""
+        return self._cut, len(self._open)
+
+    def make_room(self, size: int) -> None:
+        """Begin a new frame where `size` bytes would not fit into the open one."""
+        if len(self._open) + size > self._size:
+            self.cut()
+
+    def add(self, content: bytes) -> None:
+        """Add bytes, over as many frames as they take."""
+        rest = memoryview(content)
+        while rest:
+            room = self._size - len(self._open)
+            self._open += rest[:room]
+            rest = rest[room:]
+            if len(self._open) == self._size:
+                self.cut()
+
+    def cut(self) -> None:
+        """End the open frame."""
+        if not self._open:
+            return
+        content, self._open = bytes(self._open), bytearray()
+        self._cut += 1
+        self._pending.append((len(content), self._pool.submit(self._compress, content)))
+        # As many frames wait as there are cores, and one that is being written: that bounds the memory.
+        while len(self._pending) > self._threads + 1:
+            self._write_next()
+
+    def _compress(self, content: bytes) -> bytes:
+        return zstandard.ZstdCompressor(level=self._level, write_checksum=False).compress(content)
+
+    def _write_next(self) -> None:
+        length, future = self._pending.popleft()
+        packed = future.result()
+        self.finished.append(Frame(self._parts.written, len(packed), length, hashlib.sha256(packed).hexdigest()))
+        self._parts.write(packed)
+
+
+class _Parts:
+    """The archive's files: `runtime.tar.zst`, or numbered parts where one would be too large."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.finished: list[Part] = []
+        self.written = 0
+        self._folder = folder
+        self._size = size
+        self._stream: BinaryIO | None = None
+        self._room = 0
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+        if len(self.finished) == 1:
+            part = self.finished[0]
+            whole = Part(name="runtime.tar.zst", size=part.size, sha256=part.sha256)
+            (self._folder / part.name).rename(self._folder / whole.name)
+            self.finished = [whole]
+
+    def write(self, content: bytes) -> None:
+        rest = memoryview(content)
+        while rest:
+            if not self._room:
+                self._open_next()
+            assert self._stream is not None
+            piece = rest[: self._room]
+            self._stream.write(piece)
+            self._digest.update(piece)
+            self._room -= len(piece)
+            self.written += len(piece)
+            rest = rest[len(piece) :]
+
+    def _open_next(self) -> None:
+        self._close()
+        self._stream = (self._folder / f"runtime.tar.zst.{len(self.finished) + 1:03}").open("wb")
+        self._room, self._digest = self._size, hashlib.sha256()
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            name = f"runtime.tar.zst.{len(self.finished) + 1:03}"
+            size = self._size - self._room
+            self.finished.append(Part(name=name, size=size, sha256=self._digest.hexdigest()))
+            self._stream.close()
+            self._stream = None
