@@ -1,0 +1,55 @@
+"""Small real resources: packed by our own packer from a small prefix, for tests of the launcher."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from launcher.manifest import Manifest
+from launcher.platforms import Platform
+from pack.archive import build_archive
+from pack.progress import silent
+from tests.builders.prefix import Package, make_prefix, small_packages
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_resources(
+    root: Path, packages: list[Package] | None = None, *, version: str = "1.0", part_size: int = 100_000
+) -> tuple[Path, Manifest]:
+    """Pack a small runtime under `root`; return its resources and manifest."""
+    prefix = make_prefix(root, small_packages(version) if packages is None else packages)
+    resources = root / "resources"
+    manifest = build_archive(
+        prefix,
+        resources,
+        platform=Platform.current(),
+        accelerator="cpu",
+        channel="test",
+        lock="0" * 64,
+        version=version,
+        cache=root / "bytecode",
+        machine_folders=[root],
+        progress=silent,
+        level=1,
+        part_size=part_size,
+    )
+    return resources, manifest
+
+
+def launch(
+    resources: Path, home: Path, *arguments: str, environment: dict[str, str] | None = None, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run the launcher from source as a program of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "launcher", "--resources", str(resources), "--home", str(home), *arguments],
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        **options,  # type: ignore[call-overload]
+    )
