@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from rattler import Subdir
 from rattler.index import index_fs
 
 from launcher.platforms import Platform
@@ -207,7 +206,7 @@ def _index(channel: Path, platform: Platform) -> None:
     """Write repodata.json for what is in the channel."""
     for subdir in ("noarch", platform):
         (channel / subdir).mkdir(exist_ok=True)
-    asyncio.run(index_fs(channel, Subdir(platform), write_zst=False, write_shards=False, force=True))
+    asyncio.run(index_fs(channel, write_zst=False, write_shards=False, force=True))
 
 
 __all__ = ["BACKEND", "Conversion", "LocalChannel", "build_channel", "conversions_of", "noarch_conversion"]

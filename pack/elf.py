@@ -76,12 +76,17 @@ def add_needed(path: Path, sonames: Iterable[str]) -> None:
     _patchelf(*(word for soname in sonames for word in ("--add-needed", soname)), str(path))
 
 
-def blank(path: Path, secrets: Iterable[bytes]) -> None:
-    """Cut strings short where one of `secrets` begins in them: the rest, up to the string's end, becomes zero bytes."""
+def blank(path: Path, folders: Iterable[str]) -> None:
+    """Write slashes over the parents of each of `folders` wherever a file holds its path: /home/x/3.11 is ////////3.11.
+
+    Length and last name stay. A linker lets a string end another one ("3.11" is the end of that path), so zero bytes
+    there would cut strings short that have nothing to do with the path.
+    """
     content = path.read_bytes()
     blanked = content
-    for secret in secrets:
-        blanked = re.sub(re.escape(secret) + rb"[^\0]*", lambda match: b"\0" * len(match[0]), blanked)
+    for folder in folders:
+        last = folder.rpartition("/")[2]
+        blanked = blanked.replace(folder.encode(), f"{last:/>{len(folder)}}".encode())
     if blanked != content:
         path.write_bytes(blanked)
 

@@ -26,7 +26,7 @@ from pack.errors import InterpreterUnsupported
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-REVISION = 1
+REVISION = 2
 """Raised when the same interpreter becomes a different package."""
 
 PLACEHOLDER = ("/opt/peft-studio-placeholder" + "_placeholder" * 20)[:255]
@@ -176,11 +176,11 @@ def stage(interpreter: Interpreter, prefix: Path) -> None:
 
 
 def _fingerprint(interpreter: Interpreter) -> str:
-    """Return a digest of what the package is made from, by the files' sizes and contents of the small ones."""
-    told = [REVISION, interpreter.version, interpreter.layout, *_sources(interpreter)]
-    digest = hashlib.sha256(json.dumps(told[:3]).encode())
+    """Return a digest of what the package is made from: the interpreter's program, and every file's size."""
+    told = [REVISION, PLACEHOLDER, interpreter.version, interpreter.layout]
+    digest = hashlib.sha256(json.dumps(told).encode())
     for source, target in _sources(interpreter):
-        digest.update(f"{target}\0{source.stat().st_size}\n".encode())
+        digest.update(f"{target} {source.stat().st_size}\n".encode())
     with interpreter.executable.open("rb") as file:
         digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
@@ -194,11 +194,14 @@ def _sources(interpreter: Interpreter) -> Iterator[tuple[Path, str]]:
         script = interpreter.base / "bin" / name.format(minor)
         if script.is_file() and not elf.is_elf(script):
             yield script, f"bin/{script.name}"
-    for folder, place in ((interpreter.stdlib, f"lib/python{minor}"), (interpreter.include, f"include/python{minor}")):
-        for path in sorted(folder.rglob("*")):
-            inside = path.relative_to(folder).as_posix()
-            if (path.is_symlink() or path.is_file()) and not _NOT_STDLIB.search(inside):
-                yield path, f"{place}/{inside}"
+    for top, place in ((interpreter.stdlib, f"lib/python{minor}"), (interpreter.include, f"include/python{minor}")):
+        for folder, folders, names in os.walk(top):
+            here = Path(folder).relative_to(top)
+            folders[:] = sorted(name for name in folders if not _NOT_STDLIB.search((here / name).as_posix()))
+            for name in sorted(names):
+                inside = (here / name).as_posix()
+                if not _NOT_STDLIB.search(inside):
+                    yield Path(folder, name), f"{place}/{inside}"
     for path in sorted(interpreter.libraries.glob(f"pkgconfig/python-{minor}*.pc")):
         yield path, f"lib/pkgconfig/{path.name}"
 
@@ -271,11 +274,11 @@ def _make_relative(prefix: Path, minor: str) -> None:
 
 def _remove_paths(interpreter: Interpreter, prefix: Path) -> None:
     """Take the paths of the build machine out: a placeholder in text files, nothing in programs and libraries."""
-    binary = [path.encode() for path in _own_paths(interpreter)]
+    folders = _own_folders(interpreter)
     pattern = _own_pattern(interpreter)
     for path in sorted(prefix.rglob("*")):
         if elf.is_elf(path):
-            elf.blank(path, binary)
+            elf.blank(path, folders)
         elif path.is_file() and not path.is_symlink() and _may_hold_paths(path.relative_to(prefix).as_posix()):
             content = path.read_bytes()
             changed = pattern.sub(PLACEHOLDER.encode(), content)
@@ -295,7 +298,7 @@ def _may_hold_paths(place: str) -> bool:
     )
 
 
-def _own_paths(interpreter: Interpreter) -> list[str]:
+def _own_folders(interpreter: Interpreter) -> list[str]:
     """Return the folders of the build machine that an interpreter's binaries may name."""
     shared = {"/", "/usr", "/usr/local", "/install"}
     return [path for path in (str(interpreter.base), interpreter.built_in) if path and path not in shared]
