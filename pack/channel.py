@@ -23,10 +23,10 @@ from pack.backendwheel import BACKEND, write_backend_wheel
 from pack.condapackage import CondaPackage, write_package
 from pack.download import download
 from pack.errors import PackageUnknown, WheelsUnavailable, WrongAccelerator
-from pack.interpreter import write_python
 from pack.layout import lay_out
 from pack.names import conda_name, requirement
 from pack.progress import Progress, silent
+from pack.pythonpackage import write_python
 from pack.spec import TORCH, Accelerator, Spec
 from pack.wheel import Wheel, marker_environment
 
@@ -79,8 +79,7 @@ def build_channel(
         asked = [requirement(line.name, line.version) for line in spec.lines if line.is_local]
     _check_machine(spec.platform, asked)
     found = [
-        Wheel.from_path(path)
-        for path in download(asked, wheels=wheels, python=python, follow=whole, progress=progress)
+        Wheel.from_path(path) for path in download(asked, wheels=wheels, python=python, follow=whole, progress=progress)
     ]
     _check_accelerator(spec, found)
     out.mkdir(parents=True, exist_ok=True)
@@ -156,7 +155,7 @@ def _conversion(
 
 
 def _package(wheel: Wheel, extra: str | None, subdir: str, depends: tuple[str, ...], abi: str) -> CondaPackage:
-    """Return what the package says of itself; its build string tells kind of build, Python and a digest of its making."""
+    """Return what the package says of itself; its build string ends with a digest of its making."""
     digest = hashlib.sha256(json.dumps([REVISION, wheel.sha256, subdir, depends]).encode()).hexdigest()[:7]
     return CondaPackage(
         name=conda_name(wheel.name, extra),

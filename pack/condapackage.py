@@ -8,7 +8,6 @@ second archive is written again with both.
 from __future__ import annotations
 
 import json
-import os
 import tarfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,9 @@ from rattler_build.package_assembler import assemble_package
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
+
+    Changes = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
+    """What becomes of JSON documents, by their names in the info archive."""
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 """The time in every package that we write: what is built twice is the same twice."""
@@ -49,7 +51,7 @@ class CondaPackage:
 
     @property
     def noarch(self) -> Literal["python"] | None:
-        """conda's word for a package that every platform lays out by itself."""
+        """The word of conda for a package that every platform lays out by itself."""
         return "python" if self.subdir == "noarch" else None
 
 
@@ -93,7 +95,7 @@ def write_package(
             "info/about.json": lambda about: {**about, "extra": dict(package.source)},
         },
     )
-    os.replace(written, target)
+    written.replace(target)
     building.rmdir()
     return target
 
@@ -106,19 +108,22 @@ def _with_placeholder(paths: dict[str, Any], files: Path, placeholder: str) -> d
     return paths
 
 
-def _amend(path: Path, changes: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> None:
+def _amend(path: Path, changes: Changes) -> None:
     """Write a .conda file again with the JSON documents of its info archive changed."""
     with ZipFile(path) as archive:
         members = {info: archive.read(info) for info in archive.infolist()}
     with ZipFile(path, "w", ZIP_STORED) as archive:
         for info, content in members.items():
-            if info.filename.startswith("info-"):
-                plain = _amend_tar(zstandard.ZstdDecompressor().decompressobj().decompress(content), changes)
-                content = zstandard.ZstdCompressor(level=9).compress(plain)
-            archive.writestr(info, content)
+            archive.writestr(info, _amend_zst(content, changes) if info.filename.startswith("info-") else content)
 
 
-def _amend_tar(content: bytes, changes: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]) -> bytes:
+def _amend_zst(content: bytes, changes: Changes) -> bytes:
+    """Return a compressed tar archive with the JSON documents named in `changes` changed."""
+    plain = zstandard.ZstdDecompressor().decompressobj().decompress(content)
+    return zstandard.ZstdCompressor(level=9).compress(_amend_tar(plain, changes))
+
+
+def _amend_tar(content: bytes, changes: Changes) -> bytes:
     """Return a tar archive with the JSON documents named in `changes` changed, and all else as it was."""
     output = BytesIO()
     with (

@@ -71,7 +71,7 @@ def _file_of(item: dict[str, Any], wheels: Path) -> str:
     """Return the name of the wheel in the folder that an entry of pip's report stands for, its hash checked."""
     name, version = canonicalize_name(item["metadata"]["name"]), item["metadata"]["version"]
     expected = item["download_info"]["archive_info"]["hashes"]["sha256"]
-    found = item["download_info"]["url"].rpartition("/")[2].replace("%2B", "+")
+    found: str = item["download_info"]["url"].rpartition("/")[2].replace("%2B", "+")
     path = wheels / found
     if not path.exists():
         raise WheelsUnavailable(f"{name} {version} was resolved as {found}, which pip did not fetch")

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 # What belongs to glibc is the user's system's and is never copied: loader and C library have to be of one making.
 GLIBC = frozenset(
-    "ld-linux-x86-64 libBrokenLocale libanl libc libc_malloc_debug libdl libm libmemusage libmvec libnss_compat "
-    "libnss_dns libnss_files libpcprofile libpthread libresolv librt libthread_db libutil".split()
+    {
+        *("ld-linux-x86-64", "libBrokenLocale", "libanl", "libc", "libc_malloc_debug", "libdl", "libm", "libmemusage"),
+        *("libmvec", "libnss_compat", "libnss_dns", "libnss_files", "libpcprofile", "libpthread", "libresolv"),
+        *("librt", "libthread_db", "libutil"),
+    }
 )
 
 _MAGIC = b"\x7fELF"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from installer.records import RecordEntry
-    from installer.scripts import LauncherKind, ScriptSection
+    from installer.scripts import ScriptSection
 
 _SHELL_TRICK = b"""#!/bin/sh
 '''exec' "$(dirname -- "$(realpath -- "$0")")/python" "$0" "$@"
@@ -74,7 +74,7 @@ def _license_files(site: Path) -> Iterator[Path]:
 
 @dataclass
 class _Prefix(SchemeDictionaryDestination):
-    """Where `installer` writes: as its own destination does, but for scripts, which find their interpreter themselves."""
+    """Where `installer` writes: as its own destination does, but scripts find their interpreter themselves."""
 
     def write_script(self, name: str, module: str, attr: str, section: ScriptSection) -> RecordEntry:
         script_name, content = Script(name, module, attr, section).generate(self.interpreter, self.script_kind)
@@ -83,7 +83,11 @@ class _Prefix(SchemeDictionaryDestination):
         return self._write_program(script_name, content)
 
     def write_file(
-        self, scheme: Scheme, path: str | os.PathLike[str], stream: BinaryIO, is_executable: bool
+        self,
+        scheme: Scheme,
+        path: str | os.PathLike[str],
+        stream: BinaryIO,
+        is_executable: bool,  # noqa: FBT001 - the library's signature
     ) -> RecordEntry:
         if scheme != "scripts":
             return self.write_to_fs(scheme, str(path), stream, is_executable)

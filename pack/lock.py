@@ -83,7 +83,8 @@ def solve(
     places = [*([local.resolve().as_uri()] if local else []), *named]
     gateway = rattler.Gateway(cache_dir=cache)
     platforms: list[rattler.Subdir] = [rattler.Subdir(spec.platform), rattler.Subdir("noarch")]
-    virtual = _virtual_packages(spec, asyncio.run(_asked_of_machine(gateway, local, platforms)))
+    asked = asyncio.run(_asked_of_machine(gateway, places[0], platforms)) if local else {}
+    virtual = _virtual_packages(spec, asked)
     try:
         sources = [rattler.Channel(place) for place in places]
         records = asyncio.run(
@@ -112,7 +113,7 @@ def solve(
 
 
 def read_lock(path: Path, spec: Spec, *, local: Path | None = None) -> Lock:
-    """Read the lock at `path`, whose local packages are in the folder `local`; raise LockStale unless it fits `spec`."""
+    """Read the lock at `path`, with its local packages in the folder `local`; raise LockStale unless it fits `spec`."""
     if not path.exists():
         raise LockStale("there is no such lock", path)
     try:
@@ -157,17 +158,13 @@ def _portable(record: rattler.RepoDataRecord) -> rattler.RepoDataRecord:
     )
 
 
-async def _asked_of_machine(
-    gateway: rattler.Gateway, local: Path | None, platforms: list[rattler.Subdir]
-) -> dict[str, str]:
-    """Return the most that packages of the channel in `local` ask of a machine.
+async def _asked_of_machine(gateway: rattler.Gateway, place: str, platforms: list[rattler.Subdir]) -> dict[str, str]:
+    """Return the most that packages of the channel built here, at `place`, ask of a machine.
 
     They are made from what pip and this machine have, so there is nothing else to choose: what they ask for is what
     a user needs.
     """
-    if local is None:
-        return {}
-    source = rattler.Channel(local.resolve().as_uri())
+    source = rattler.Channel(place)
     names = await gateway.names([source], platforms)
     found = await gateway.query([source], platforms, specs=[name.normalized for name in names], recursive=False)
     return _greatest(words for records in found for record in records for words in record.depends)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rattler
 from rattler.exceptions import InstallerError, LinkError, TransactionError
@@ -46,7 +46,7 @@ def install(lock: Lock, prefix: Path, *, cache: Path, progress: Progress = silen
                 cache_dir=cache,
                 platform=rattler.Subdir(lock.platform),
                 execute_link_scripts=False,
-                reporter=_Reporter(progress),
+                reporter=_Reporter(progress),  # type: ignore[abstract]  # its methods do nothing, they are not missing
             )
         )
     except (InstallerError, LinkError, TransactionError) as error:
@@ -79,14 +79,14 @@ def unmanaged(prefix: Path) -> Iterator[str]:
                 yield path
 
 
-def _records(prefix: Path) -> Iterator[dict[str, object]]:
+def _records(prefix: Path) -> Iterator[dict[str, Any]]:
     """Yield conda's record of each package in a prefix."""
     for path in sorted((prefix / "conda-meta").glob("*.json")):
         yield json.loads(path.read_text(encoding="utf-8"))
 
 
 class _Reporter(InstallerReporter):
-    """Tells how many packages are in place."""
+    """Tells how many packages are in place; what it does not tell is left to the base class."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -94,8 +94,10 @@ class _Reporter(InstallerReporter):
         self._total = 0
 
     def on_transaction_start(self, total_operations: int) -> None:
+        """Note how many packages there are."""
         self._total = total_operations
 
-    def on_transaction_operation_complete(self, operation: int) -> None:  # noqa: ARG002 - the protocol's
+    def on_transaction_operation_complete(self, operation: int) -> None:  # noqa: ARG002 - the library's signature
+        """Say that one more is in place."""
         self._done += 1
         self._progress("install packages", self._done, self._total)

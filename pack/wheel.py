@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from functools import cached_property
 from hashlib import file_digest
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
@@ -20,6 +19,7 @@ from pack.names import conda_name, conda_version, holds, match_specs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from packaging.tags import Tag
     from packaging.version import Version
@@ -95,11 +95,7 @@ class Wheel:
         """Return the requirements whose markers hold: the wheel's own, or what `extra` adds to them."""
         if extra is None:
             return [asked for asked in self.requires if holds(asked, environment)]
-        return [
-            asked
-            for asked in self.requires
-            if holds(asked, environment, extra) and not holds(asked, environment)
-        ]
+        return [asked for asked in self.requires if holds(asked, environment, extra) and not holds(asked, environment)]
 
     def depends(self, environment: Mapping[str, str], extra: str | None = None) -> list[str]:
         """Return what the conda package of this wheel, or of one of its extras, depends on."""
