@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import json
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from backend.errors import Refused
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN_PATH = "/api/health"
-PREFLIGHT_SECONDS = "600"
+PREFLIGHT_SECONDS = 600
+POLICY_VIOLATION = 1008
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ class Guard:
         if refused is not None:
             await _refuse(scope, send, refused)
         elif call.method == "OPTIONS" and b"access-control-request-method" in headers:
-            await _answer(send, 200, b"", prefix="http.response", extra=PREFLIGHT_HEADERS)
+            await _answer(send, 200, PREFLIGHT_HEADERS, b"")
         else:
             await self._app(scope, receive, send)
 
@@ -104,7 +106,7 @@ class Guard:
 PREFLIGHT_HEADERS = [
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
     (b"access-control-allow-headers", b"authorization, content-type"),
-    (b"access-control-max-age", PREFLIGHT_SECONDS.encode()),
+    (b"access-control-max-age", str(PREFLIGHT_SECONDS).encode()),
 ]
 
 
@@ -115,7 +117,7 @@ def _with_cors(send: Send, origin: str | None) -> Send:
         added.append((b"access-control-allow-origin", origin.encode("latin-1")))
 
     async def send_with_cors(message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.http.response.start"):
+        if message["type"] == "http.response.start":
             message["headers"] = [*message.get("headers", ()), *added]
         await send(message)
 
@@ -123,15 +125,17 @@ def _with_cors(send: Send, origin: str | None) -> Send:
 
 
 async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
-    # A handshake is refused by an ordinary HTTP answer, so that it never becomes a WebSocket.
-    prefix = "http.response" if scope["type"] == "http" else "websocket.http.response"
-    extra = [(b"content-type", b"application/json")]
-    if refused.status == 401:
-        extra.append((b"www-authenticate", b"Bearer"))
-    await _answer(send, refused.status, json.dumps(refused.to_dict()).encode(), prefix=prefix, extra=extra)
+    if scope["type"] == "websocket":
+        # Closed before it is accepted: the server answers the handshake with 403, and there never is a WebSocket.
+        await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": refused.message})
+        return
+    headers = [(b"content-type", b"application/json")]
+    if refused.status == HTTPStatus.UNAUTHORIZED:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await _answer(send, refused.status, headers, json.dumps(refused.to_dict()).encode())
 
 
-async def _answer(send: Send, status: int, body: bytes, *, prefix: str, extra: list[tuple[bytes, bytes]]) -> None:
+async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
     length = (b"content-length", str(len(body)).encode())
-    await send({"type": f"{prefix}.start", "status": status, "headers": [*extra, length]})
-    await send({"type": f"{prefix}.body", "body": body})
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})

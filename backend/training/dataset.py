@@ -23,6 +23,7 @@ CONTEXT_COLUMN = "input"  # some instruction sets give the instruction's subject
 MAX_PROBLEMS = 10
 MAX_LINE_BYTES = 16 * 1024 * 1024
 SHOWN_COLUMNS = 8
+SHOWN_CHARACTERS = 40
 
 REMEDY_ENCODING = "Save the file as UTF-8 text."
 REMEDY_ROWS = "Correct the rows that `detail` names."
@@ -100,23 +101,26 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Row | Problem]]:
 
 
 def _text(row: Row) -> str | Problem:
-    if isinstance(row.value, str):
-        return row.value
-    if not isinstance(row.value, dict):
-        kind = type(row.value).__name__
+    value = {TEXT_COLUMNS[0]: row.value} if isinstance(row.value, str) else row.value
+    if not isinstance(value, dict):
+        kind = type(value).__name__
         return Problem(row.place, f"a row has to be an object of columns, this is of type {kind}", REMEDY_ROWS)
-    columns = _columns(row.value)
+    columns = _columns(value)
     if not columns:
-        names = ", ".join(list(map(str, row.value))[:SHOWN_COLUMNS]) or "none"
+        names = ", ".join(list(map(str, value))[:SHOWN_COLUMNS]) or "none"
         return Problem(row.place, f"no text among its columns ({names})", REMEDY_COLUMNS)
-    parts = []
     for column in columns:
-        part = row.value[column]
-        if not isinstance(part, str):
-            return Problem(row.place, f"column `{column}` is {json.dumps(part)[:40]}, not a text", REMEDY_ROWS)
-        parts.append(part)
-    text = "\n".join(part for part in parts if part.strip())
-    return text or Problem(row.place, f"column `{columns[-1]}` is empty", REMEDY_ROWS)
+        if not isinstance(value[column], str):
+            found = json.dumps(value[column])[:SHOWN_CHARACTERS]
+            return Problem(row.place, f"column `{column}` is {found}, not a text", REMEDY_ROWS)
+    text = "\n".join(value[column] for column in columns if value[column].strip())
+    if not text:
+        return Problem(row.place, f"column `{columns[-1]}` is empty", REMEDY_ROWS)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:  # JSON can spell half of a character
+        return Problem(row.place, f"character {error.start + 1} of its text is not Unicode", REMEDY_ROWS)
+    return text
 
 
 def _columns(row: dict[str, Any]) -> list[str]:
@@ -164,10 +168,11 @@ def _rows_of_jsonl(path: Path) -> Iterator[Row | Problem]:
             yield line
         elif line.strip():
             try:
-                yield Row(place, json.loads(line))
+                yield Row(place, json.loads(line.rstrip("\r\n")))
             except json.JSONDecodeError as error:
-                reason = f"not JSON: {error.msg} at column {error.colno}"
-                yield Problem(place, reason, REMEDY_ROWS)
+                yield Problem(place, f"not JSON: {error.msg} at column {error.colno}", REMEDY_ROWS)
+            except (ValueError, RecursionError) as error:  # a number or a nesting beyond Python's limits
+                yield Problem(place, f"not JSON that can be read: {error}", REMEDY_ROWS)
 
 
 def _rows_of_json(path: Path) -> Iterator[Row | Problem]:
@@ -179,6 +184,9 @@ def _rows_of_json(path: Path) -> Iterator[Row | Problem]:
     except json.JSONDecodeError as error:
         yield Problem(f"line {error.lineno}", f"not JSON: {error.msg} at column {error.colno}", REMEDY_ROWS)
         return
+    except (ValueError, RecursionError) as error:
+        yield Problem("the whole file", f"not JSON that can be read: {error}", REMEDY_ROWS)
+        return
     if not isinstance(rows, list):
         remedy = "Make the file an array of objects, or rename it to .jsonl if it has one object a line."
         yield Problem("the whole file", "it is not an array of rows", remedy)
@@ -188,6 +196,7 @@ def _rows_of_json(path: Path) -> Iterator[Row | Problem]:
 
 def _rows_of_csv(path: Path) -> Iterator[Row | Problem]:
     unreadable: list[Problem] = []
+    csv.field_size_limit(MAX_LINE_BYTES)  # its own limit is shorter than many a text
 
     def texts() -> Iterator[str]:
         for _, line in _lines(path):
@@ -207,7 +216,7 @@ def _rows_of_csv(path: Path) -> Iterator[Row | Problem]:
             else:
                 yield Row(place, record)
     except csv.Error as error:
-        yield Problem(f"line {records.line_num}", f"not CSV: {error}", REMEDY_ROWS)
+        yield Problem(f"line {records.reader.line_num}", f"not CSV: {error}", REMEDY_ROWS)
     yield from unreadable
 
 

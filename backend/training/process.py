@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ class WorkerFailed(BackendError):
     def __init__(self, status: int, log: Path) -> None:
         tail = _tail(log)
         said = f": {tail[-1]}" if tail else ""
-        if status == -signal.SIGKILL:
+        if host.was_killed(status):
             message, remedy = "The system ended the training process, most often since memory ran out", SMALLER
         else:
             message, remedy = f"The training process ended with status {status}{said}", f"Look at {log}."
