@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 # rattler marks the prefix as a cache; it belongs to no package and nothing reads it.
-_LEFT_OUT = frozenset({"CACHEDIR.TAG"})
+_LEFT_OUT = frozenset({"CACHEDIR.TAG", "conda-meta/CACHEDIR.TAG"})
 _RECORDS = "conda-meta/"
 _HISTORY = b"==> made by peft-studio-engine <==\n"
 # CPython finds its own place, and conda-pack leaves the interpreter alone: it runs conda-unpack.

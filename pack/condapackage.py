@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 """The time in every package that we write: what is built twice is the same twice."""
 
+# Where conda-pack, and conda before index.json said so, look for a package's kind: conda's package metadata, version 1.
+_LINK = {"noarch": {"type": "python"}, "package_metadata_version": 1}
+
 
 @dataclass(frozen=True)
 class CondaPackage:
@@ -94,6 +97,7 @@ def write_package(
             "info/paths.json": lambda paths: _with_placeholder(paths, files, placeholder) if placeholder else paths,
             "info/about.json": lambda about: {**about, "extra": dict(package.source)},
         },
+        {"info/link.json": _LINK} if package.noarch else {},
     )
     written.replace(target)
     building.rmdir()
@@ -108,23 +112,24 @@ def _with_placeholder(paths: dict[str, Any], files: Path, placeholder: str) -> d
     return paths
 
 
-def _amend(path: Path, changes: Changes) -> None:
-    """Write a .conda file again with the JSON documents of its info archive changed."""
+def _amend(path: Path, changes: Changes, additions: Mapping[str, dict[str, Any]]) -> None:
+    """Write a .conda file again with JSON documents of its info archive changed, and others added."""
     with ZipFile(path) as archive:
         members = {info: archive.read(info) for info in archive.infolist()}
     with ZipFile(path, "w", ZIP_STORED) as archive:
         for info, content in members.items():
-            archive.writestr(info, _amend_zst(content, changes) if info.filename.startswith("info-") else content)
+            is_info = info.filename.startswith("info-")
+            archive.writestr(info, _amend_zst(content, changes, additions) if is_info else content)
 
 
-def _amend_zst(content: bytes, changes: Changes) -> bytes:
-    """Return a compressed tar archive with the JSON documents named in `changes` changed."""
+def _amend_zst(content: bytes, changes: Changes, additions: Mapping[str, dict[str, Any]]) -> bytes:
+    """Return a compressed tar archive with JSON documents changed and added."""
     plain = zstandard.ZstdDecompressor().decompressobj().decompress(content)
-    return zstandard.ZstdCompressor(level=9).compress(_amend_tar(plain, changes))
+    return zstandard.ZstdCompressor(level=9).compress(_amend_tar(plain, changes, additions))
 
 
-def _amend_tar(content: bytes, changes: Changes) -> bytes:
-    """Return a tar archive with the JSON documents named in `changes` changed, and all else as it was."""
+def _amend_tar(content: bytes, changes: Changes, additions: Mapping[str, dict[str, Any]]) -> bytes:
+    """Return a tar archive with JSON documents changed and added, and all else as it was."""
     output = BytesIO()
     with (
         tarfile.open(fileobj=BytesIO(content)) as before,
@@ -137,7 +142,15 @@ def _amend_tar(content: bytes, changes: Changes) -> bytes:
                 continue
             data = body.read()
             if member.name in changes:
-                data = json.dumps(changes[member.name](json.loads(data)), indent=2, sort_keys=True).encode()
+                data = _json(changes[member.name](json.loads(data)))
                 member.size = len(data)
             after.addfile(member, BytesIO(data))
+        for name, document in additions.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(_json(document)), int(EPOCH.timestamp())
+            after.addfile(member, BytesIO(_json(document)))
     return output.getvalue()
+
+
+def _json(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, indent=2, sort_keys=True).encode()

@@ -25,7 +25,7 @@ _EXCLUDED = (
     "_bz2", "_cffi_backend", "_codecs_cn", "_codecs_hk", "_codecs_iso2022", "_codecs_jp", "_codecs_kr", "_codecs_tw",
     "_curses", "_decimal", "_lzma", "_pydecimal", "_ssl", "_tkinter", "asyncio", "bz2", "cffi", "curses", "decimal",
     "doctest", "email", "http", "lzma", "multiprocessing", "numpy", "pdb", "pydoc", "pydoc_data", "readline",
-    "setuptools", "sqlite3", "ssl", "tkinter", "unittest", "urllib", "xml", "zstandard._cffi", "zstandard.backend_cffi",
+    "setuptools", "sqlite3", "ssl", "tkinter", "unittest", "xml", "zstandard._cffi", "zstandard.backend_cffi",
 )  # fmt: skip
 
 

@@ -1,0 +1,87 @@
+"""`python -m pack`: argv → request → workspace → acts → exit."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+from launcher.errors import EXIT_INTERRUPTED, EngineError
+from pack.cli import parse
+from pack.pipeline import Act, product, run
+from pack.spec import Spec
+from pack.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pack.cli import Request
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Build what the arguments ask for and return the exit status."""
+    request = parse(arguments)
+    try:
+        workspace = open_workspace(request)
+        run(workspace, request.act, show_progress, _tell(request, workspace))
+    except EngineError as error:
+        if request.traceback:
+            traceback.print_exc()
+        if request.as_json:
+            print(json.dumps({"event": "failed", "code": error.code, "message": error.message, "remedy": error.remedy}))
+        print(f"error: {error.message}\n  {error.remedy}\n  [{error.code}]", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("Interrupted. What was finished is used again.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def open_workspace(request: Request) -> Workspace:
+    """Return the workspace for a request; raise SpecInvalid or WrongAccelerator."""
+    spec = Spec.from_path(
+        request.project / "environment.yml", platform=request.platform, accelerator=request.accelerator
+    )
+    return Workspace(
+        project=request.project,
+        spec=spec,
+        channel=request.channel,
+        locked=request.locked,
+        level=request.level,
+        part_size=request.part_size,
+    )
+
+
+def show_progress(what: str, done: int, total: int) -> None:
+    """Show how far an act is: one line that grows on a terminal, the beginning and the end elsewhere."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{what}: {done} of {total}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+    elif done in {0, total}:
+        print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+
+
+def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
+    began = time.monotonic()
+
+    def done(act: Act) -> None:
+        nonlocal began
+        seconds, began = time.monotonic() - began, time.monotonic()
+        path = product(workspace, act)
+        if request.as_json:
+            print(
+                json.dumps({"event": "done", "act": act, "seconds": round(seconds, 2), "path": str(path)}), flush=True
+            )
+        else:
+            print(f"{act:<8} {seconds:6.1f} s  {path}", flush=True)
+
+    return done
+
+
+def _exit() -> NoReturn:
+    sys.exit(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    _exit()

@@ -1,0 +1,187 @@
+"""The acts of a build, in the one order there is: each works on what the one before it left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from launcher.manifest import MANIFEST_NAME, Manifest
+from launcher.platforms import Platform
+from launcher.resources import file_digest
+from pack.archive import build_archive, machine_folders
+from pack.backendwheel import BACKEND
+from pack.channel import build_channel
+from pack.errors import NotBuilt, PlatformNotBuildable
+from pack.lock import Lock, read_lock, solve
+from pack.prefix import install
+from pack.stage import stage
+from pack.stub import build_stub
+from pack.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pack.progress import Progress
+    from pack.workspace import Workspace
+
+
+class Act(StrEnum):
+    """What can be asked for; the order is the order of work."""
+
+    CHANNEL = "channel"
+    LOCK = "lock"
+    PREFIX = "prefix"
+    ARCHIVE = "archive"
+    STUB = "stub"
+    STAGE = "stage"
+    VERIFY = "verify"
+
+
+# Where CI has a machine for each platform.
+RUNNERS = {
+    Platform.LINUX_64: "a Linux machine with an x86-64 processor",
+    Platform.LINUX_AARCH64: "a Linux machine with a 64-bit ARM processor",
+    Platform.OSX_64: "a Mac with an Intel processor",
+    Platform.OSX_ARM64: "a Mac with an Apple processor",
+    Platform.WIN_64: "a Windows machine with an x86-64 processor",
+}
+# A lock can be solved anywhere, once its channel stands.
+_ANYWHERE = frozenset({Act.LOCK})
+
+
+def run(workspace: Workspace, last: Act, progress: Progress, done: Callable[[Act], None] = lambda _: None) -> None:
+    """Do every act up to `last`, telling `done` of each; what has not changed is not made again.
+
+    The first error stops the rest: nothing is made from a half. Raises PackError.
+    """
+    here = Platform.current()
+    if workspace.platform is not here and last not in _ANYWHERE:
+        raise PlatformNotBuildable(workspace.platform, here, RUNNERS[workspace.platform])
+    for act in Act:
+        _DEEDS[act](workspace, progress)
+        done(act)
+        if act is last:
+            return
+
+
+def product(workspace: Workspace, act: Act) -> Path:
+    """Return what an act leaves."""
+    return {
+        Act.CHANNEL: workspace.local_channel,
+        Act.LOCK: workspace.lock,
+        Act.PREFIX: workspace.prefix,
+        Act.ARCHIVE: workspace.archive,
+        Act.STUB: workspace.stubs,
+        Act.STAGE: workspace.resources,
+        Act.VERIFY: workspace.verification,
+    }[act]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest that the archive act left in `folder`; raise NotBuilt where there is none."""
+    path = folder / MANIFEST_NAME
+    if not path.exists():
+        raise NotBuilt(path, Act.ARCHIVE)
+    return Manifest.from_dict(json.loads(path.read_bytes()))
+
+
+def _channel(workspace: Workspace, progress: Progress) -> None:
+    build_channel(
+        workspace.spec,
+        out=workspace.local_channel,
+        wheels=workspace.wheels,
+        project=workspace.project,
+        whole=workspace.from_wheels,
+        progress=progress,
+    )
+
+
+def _lock(workspace: Workspace, progress: Progress) -> None:
+    progress("lock", 0, 1)
+    if workspace.locked:
+        _read(workspace)
+    else:
+        channels = () if workspace.from_wheels else (workspace.channel,)
+        solved = solve(
+            workspace.spec, cache=workspace.repodata, channels=channels, local=workspace.local_channel, also=[BACKEND]
+        )
+        solved.write(workspace.lock)
+    progress("lock", 1, 1)
+
+
+def _read(workspace: Workspace) -> Lock:
+    return read_lock(workspace.lock, workspace.spec, local=workspace.local_channel)
+
+
+def _prefix(workspace: Workspace, progress: Progress) -> None:
+    install(_read(workspace), workspace.prefix, cache=workspace.packages, progress=progress)
+
+
+def _archive(workspace: Workspace, progress: Progress) -> None:
+    key = _archive_key(workspace)
+    noted = workspace.archive.with_name("archive.key")
+    if (workspace.archive / MANIFEST_NAME).exists() and noted.exists() and noted.read_text() == key:
+        return
+    noted.unlink(missing_ok=True)
+    build_archive(
+        workspace.prefix,
+        workspace.archive,
+        platform=workspace.platform,
+        accelerator=workspace.accelerator,
+        channel=workspace.channel,
+        lock=file_digest(workspace.lock),
+        version=workspace.version,
+        cache=workspace.bytecode,
+        machine_folders=machine_folders(workspace.build),
+        progress=progress,
+        level=workspace.level,
+        part_size=workspace.part_size,
+    )
+    noted.write_text(key)
+
+
+def _archive_key(workspace: Workspace) -> str:
+    """Return a digest of everything an archive is made from: the lock, our packer, and its settings."""
+    key = hashlib.sha256(file_digest(workspace.lock).encode())
+    key.update(json.dumps([workspace.version, workspace.channel, workspace.level, workspace.part_size]).encode())
+    for path in sorted((workspace.project / "pack").glob("*.py")):
+        key.update(path.read_bytes())
+    return key.hexdigest()
+
+
+def _stub(workspace: Workspace, progress: Progress) -> None:
+    _build_stub(workspace, progress)
+
+
+def _build_stub(workspace: Workspace, progress: Progress) -> Path:
+    return build_stub(
+        workspace.project,
+        workspace.archive / MANIFEST_NAME,
+        workspace.stubs,
+        platform=workspace.platform,
+        release=workspace.version,
+        progress=progress,
+    )
+
+
+def _stage(workspace: Workspace, progress: Progress) -> None:
+    made = _build_stub(workspace, progress)
+    stage(workspace.archive, made, read_manifest(workspace.archive), workspace.resources, progress)
+
+
+def _verify(workspace: Workspace, progress: Progress) -> None:
+    verify(workspace.resources, workspace.project, workspace.verification, progress)
+
+
+_DEEDS: dict[Act, Callable[[Workspace, Progress], None]] = {
+    Act.CHANNEL: _channel,
+    Act.LOCK: _lock,
+    Act.PREFIX: _prefix,
+    Act.ARCHIVE: _archive,
+    Act.STUB: _stub,
+    Act.STAGE: _stage,
+    Act.VERIFY: _verify,
+}
