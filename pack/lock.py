@@ -50,8 +50,10 @@ class Lock:
     @property
     def least(self) -> dict[str, str]:
         """What the packages ask of a machine at least, by conda's names: {"__glibc": "2.28", "__cuda": "12"}."""
-        asked = [words for record in self.records for words in (*record.depends, *record.constrains)]
-        return _greatest(asked)
+        least = _greatest(words for record in self.records for words in (*record.depends, *record.constrains))
+        if self.accelerator is not Accelerator.CUDA:
+            least.pop("__cuda", None)  # only a condition, for machines that have a card
+        return least
 
     def write(self, path: Path) -> None:
         """Write the lock to `path`; the same packages are the same bytes, wherever and whenever they were solved."""
