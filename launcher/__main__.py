@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from launcher.acts import Scene, install, make_whole, prepare_home, remove, repair, status, verify
+from launcher.acts import install, remove, repair, status, verify
 from launcher.cli import Act, parse
-from launcher.disk import Disk, disk_errors
-from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, InstallDamaged, LauncherError
+from launcher.disk import Disk
+from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError
 from launcher.home import find_home
-from launcher.host import Lock
-from launcher.plan import Ready
 from launcher.platforms import Platform
 from launcher.report import Report
 from launcher.resources import Resources
-from launcher.run import backend_command, become_backend
-from launcher.survey import survey_quickly
+from launcher.start import start
 from launcher.trust import current_release
+from launcher.whole import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -76,37 +75,6 @@ def act(request: Request, release: Release, report: Report, environment: Mapping
             start(scene, request)
 
 
-def start(scene: Scene, request: Request) -> NoReturn:
-    """Become the backend, making the runtime whole first where it is not.
-
-    The slot is shared from before the survey until the backend ends: what was found Ready stays so.
-    """
-    slot = scene.home.slot(scene.manifest.slot_name)
-    prepare_home(scene.home, scene.disk)
-    scene.report.log = scene.home.log
-    for attempt in ("as found", "made whole"):
-        with disk_errors(scene.disk, scene.home.root):
-            lock = Lock(scene.home.slot_lock(slot.name))
-            lock.take(shared=True, wait=True)
-        state = survey_quickly(scene.home, scene.manifest)
-        if isinstance(state, Ready):
-            lock.sign()
-            lock.keep_through_exec()
-            command = backend_command(
-                slot,
-                scene.home,
-                scene.platform,
-                as_json=request.as_json,
-                until_eof=request.until_eof,
-                arguments=request.backend_arguments,
-            )
-            become_backend(command, slot, scene.home, scene.platform, scene.environment, scene.report)
-        lock.release()
-        if attempt == "as found":
-            make_whole(scene)
-    raise InstallDamaged(slot, f"it was just installed, and is {type(state).__name__.lower()} again")
-
-
 def default_resources(platform: Platform) -> Path:
     """Return the folder of the frozen program, or where a build leaves the resources when run from source."""
     if getattr(sys, "frozen", False):
@@ -122,8 +90,16 @@ def confirmed(question: str) -> bool:
 
 def run() -> NoReturn:
     """Run the program; the one place that exits."""
+    for stream in (sys.stdout, sys.stderr):
+        # A home may have a name that the console cannot show; that is no reason to fail.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         status = main(sys.argv[1:], os.environ)
+    except BrokenPipeError:
+        # Whoever started us is gone and reads no more: end as if interrupted, and let Python's last flush go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001 -- the edge: whatever comes through here is a bug, and its place has to be seen
         traceback.print_exc()
         print("This is a bug in peft_engine. Please send the text above to support.", file=sys.stderr)

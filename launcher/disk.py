@@ -15,9 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+FOLDER_MODE = 0o755
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OLD = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+# What a system says of a place that cannot be written, whatever the cause: rights, a read-only or failing disk, a file
+# in a folder's way, a name that the file system does not take, a home that somebody removes meanwhile.
+_NOT_WRITABLE = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT, errno.ENOTEMPTY,
+    errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EIO, errno.EBUSY, errno.ETXTBSY, errno.EFBIG,
+}  # fmt: skip
 
 
 class Disk:
@@ -27,16 +34,23 @@ class Disk:
         """Return the bytes free on the disk of `path`."""
         return shutil.disk_usage(path).free
 
+    def make_folders(self, path: Path) -> None:
+        """Make a folder of a person's and its parents, where they are not; what is there stays as it is."""
+        path.mkdir(parents=True, exist_ok=True)
+
     def make_folder(self, path: Path) -> None:
-        """Make a folder and its parents, replacing what is no folder; never go through a link below `path`'s parent."""
+        """Make a folder with mode 755, replacing what is no folder; its own folder is there. No link is followed."""
         try:
-            found = path.lstat()
+            mode = path.lstat().st_mode
         except FileNotFoundError:
-            path.mkdir(mode=0o755, parents=True, exist_ok=True)
-            return
-        if not stat.S_ISDIR(found.st_mode):
+            path.mkdir()
+            mode = path.lstat().st_mode
+        if not stat.S_ISDIR(mode):
             self.remove(path)
-            path.mkdir(mode=0o755)
+            path.mkdir()
+            mode = path.lstat().st_mode
+        if stat.S_IMODE(mode) != FOLDER_MODE:
+            path.chmod(FOLDER_MODE)
 
     def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
         """Write a new file, in the place of whatever is there; nothing that is there is followed or kept."""
@@ -49,6 +63,8 @@ class Disk:
             _write_all(descriptor, content)
         finally:
             os.close(descriptor)
+        # The umask of whoever started us has a say in what open() makes, and none in what an entry is.
+        path.chmod(mode)
 
     def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
         """Write into a file that `create` made, at `offset` bytes."""
@@ -67,10 +83,6 @@ class Disk:
             self.remove(path)
             path.symlink_to(target)
 
-    def change_mode(self, path: Path, mode: int) -> None:
-        """Set a file's permission bits."""
-        path.chmod(mode)
-
     def remove(self, path: Path) -> None:
         """Remove a file, a link or a whole folder; links are never followed."""
         if path.is_dir() and not path.is_symlink():
@@ -81,12 +93,18 @@ class Disk:
     def record(self, path: Path, content: bytes) -> None:
         """Write a small file durably: whole or not at all, whenever the power goes."""
         temporary = path.with_name(path.name + ".new")
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        self.create(temporary, content, 0o644)
+        self.flush(temporary)
         temporary.replace(path)
         self.flush_folder(path.parent)
+
+    def flush(self, path: Path) -> None:
+        """Wait until a file's bytes have reached the disk."""
+        descriptor = os.open(path, _OLD)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
     def flush_folder(self, path: Path) -> None:
         """Make a folder's names durable, where the system has a way to say so (Windows has none)."""
@@ -112,14 +130,17 @@ def _write_all(descriptor: int, content: bytes | memoryview) -> None:
 
 
 @contextmanager
-def disk_errors(disk: Disk, home: Path) -> Iterator[None]:
-    """Turn the system's errors on writing below `home` into ours: DiskFull, HomeNotWritable."""
+def disk_errors(home: Path) -> Iterator[None]:
+    """Turn the system's errors on writing below `home` into ours: DiskFull, HomeNotWritable.
+
+    What is no fault of a disk's goes on as it came: a reader of ours that went away, no memory, no descriptors.
+    """
     try:
         yield
     except OSError as error:
         place = home if error.filename is None else error.filename
         if error.errno in _NO_ROOM:
-            raise DiskFull(home, disk.free(home)) from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}:
+            raise DiskFull(home, shutil.disk_usage(home).free) from error
+        if error.errno in _NOT_WRITABLE:
             raise HomeNotWritable(type(home)(place), error.strerror or str(error)) from error
         raise

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from launcher.home import Home
     from launcher.platforms import Platform
 
 _FOREIGN_PREFIXES = (
     "PYTHON",
     "CONDA",
     "_CONDA",
+    "_CE_",
     "MAMBA",
     "PIXI",
     "VIRTUAL_ENV",
     "PYENV",
+    "__PYVENV_LAUNCHER__",
     "UV_",
     "_MEI",
     "_PYI",
@@ -52,9 +55,12 @@ def clean_environment(parent: Mapping[str, str], slot: Path, platform: Platform)
     return kept | _OURS | {path_name: (";" if platform.is_windows else ":").join(search), "CONDA_PREFIX": str(slot)}
 
 
-def backend_environment(parent: Mapping[str, str], slot: Path, home: Path, platform: Platform) -> dict[str, str]:
+def backend_environment(parent: Mapping[str, str], slot: Path, home: Home, platform: Platform) -> dict[str, str]:
     """Return the backend's environment: the runtime's, and where it finds the launcher's own state."""
-    return clean_environment(parent, slot, platform) | {"PEFT_STUDIO_HOME_STATE": str(home)}
+    return clean_environment(parent, slot, platform) | {
+        "PEFT_STUDIO_HOME_STATE": str(home.root),
+        "PEFT_STUDIO_ATTEMPT": str(home.attempt),
+    }
 
 
 def _foreign(name: str) -> bool:

@@ -14,7 +14,9 @@ EngineError
     ├── InstallDamaged       install-damaged       89
     ├── BlockedBySystem      blocked-by-system     90
     ├── RelocationFailed     relocation-failed     91
-    └── BackendNotStarted    backend-not-started   92
+    ├── BackendNotStarted    backend-not-started   92
+    ├── ArchiveUnreadable    archive-unreadable    93
+    └── HomeWithoutLocks     home-without-locks    94
 """
 
 from __future__ import annotations
@@ -71,6 +73,19 @@ class ArchiveDamaged(LauncherError):
         )
 
 
+class ArchiveUnreadable(LauncherError):
+    """The system does not let us read a file of the resources; `reason` is its own word."""
+
+    code, exit_status = "archive-unreadable", 93
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"{path} cannot be read: {reason}.",
+            "Give your user the right to read it, or reinstall PEFT Studio.",
+            path,
+        )
+
+
 class ManifestInvalid(LauncherError):
     """The manifest is missing, is no JSON, or breaks its own format at the place `where` names."""
 
@@ -116,13 +131,24 @@ class DiskFull(LauncherError):
     code, exit_status = "disk-full", 85
 
     def __init__(self, path: Path, free: int, need: int | None = None) -> None:
-        short = f"{need / 1e9:.2f} GB are needed" if need is not None else "there was no room to go on writing"
-        remedy = (
-            f"Free at least {max(need - free, 0) / 1e9:.2f} GB there" if need is not None else "Free some room there"
-        )
+        short = f"{_size(need)} are needed" if need is not None else "there was no room to go on writing"
+        remedy = f"Free at least {_size(max(need - free, 0))} there" if need is not None else "Free some room there"
         super().__init__(
-            f"The disk of {path} is too full: {short}, {free / 1e9:.2f} GB are free.",
+            f"The disk of {path} is too full: {short}, {_size(free)} are free.",
             f"{remedy}, or choose a folder on another disk with --home, and start again: finished work is kept.",
+            path,
+        )
+
+
+class HomeWithoutLocks(LauncherError):
+    """The home's file system keeps no locks; `reason` is the system's own word."""
+
+    code, exit_status = "home-without-locks", 94
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"The file system of {path} keeps no locks: {reason}.",
+            "Choose a folder on a disk of this computer with --home.",
             path,
         )
 
@@ -168,7 +194,7 @@ class Busy(LauncherError):
 
 
 class InstallDamaged(LauncherError):
-    """The installed runtime differs from its manifest in `count` entries."""
+    """The installed runtime is not as its manifest says; `what` says how."""
 
     code, exit_status = "install-damaged", 89
 
@@ -203,9 +229,18 @@ class RelocationFailed(LauncherError):
 
 
 class BackendNotStarted(LauncherError):
-    """The backend could not be started at all."""
+    """The backend was started `count` times in a row and ended each time before it listened; `path` is its log."""
 
     code, exit_status = "backend-not-started", 92
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"The backend did not start: {reason}.", "Run peft_engine --repair.", path)
+    def __init__(self, path: Path, count: int) -> None:
+        super().__init__(
+            f"The backend ended {count} times in a row before it answered, and every file of it is sound.",
+            f"Restart the computer and try again; if it fails again, send {path} to support.",
+            path,
+        )
+
+
+def _size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"

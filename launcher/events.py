@@ -31,6 +31,15 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrying:
+    """The last `count` starts, the last of them process `pid`, ended before the backend listened: all is checked."""
+
+    event: ClassVar[str] = "retrying"
+    count: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Surveyed:
     """The state found, and the paths of damaged entries."""
 
@@ -78,7 +87,7 @@ class Failed:
     log: str | None
 
 
-Event = Step | Waiting | Surveyed | Installed | Starting | Result | Failed
+Event = Step | Waiting | Retrying | Surveyed | Installed | Starting | Result | Failed
 
 
 def to_dict(event: Event) -> dict[str, Any]:

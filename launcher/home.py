@@ -36,6 +36,11 @@ class Home:
         return self.root / "lock"
 
     @property
+    def attempt(self) -> Path:
+        """The note of a start whose backend has not answered yet."""
+        return self.root / "attempt.json"
+
+    @property
     def logs(self) -> Path:
         """The folder of logs."""
         return self.root / "logs"
@@ -49,6 +54,10 @@ class Home:
     def user_files(self) -> Path:
         """The folder of the user's own work: jobs, adapters, settings. Never the launcher's to change."""
         return self.root / "data"
+
+    def slots(self) -> list[Path]:
+        """Return the slots that are there, sorted."""
+        return sorted(self.runtimes.iterdir()) if self.runtimes.is_dir() else []
 
     def slot(self, name: str) -> Path:
         """Return the place of the runtime whose slot is called `name`."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 FRAME_LIMIT = 32 * 1024 * 1024  # unpacked bytes; bounds the memory of whoever reads an archive
+INDEX_LIMIT = 256 * 1024 * 1024  # unpacked bytes; about a million entries
 MODES = (0o644, 0o755)  # who may write a file is not the archive's to say; who may run it is
 SLOT_NAME_LENGTH = 8  # short, since torch has paths of 191 characters and Windows a limit of 260
 

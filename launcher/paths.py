@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import posixpath
+import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,24 +12,26 @@ if TYPE_CHECKING:
 
     from launcher.platforms import Platform
 
+# Control characters, Windows' separator, and surrogates: no text that a file system could be asked for.
+_UNWRITABLE = re.compile("[\x00-\x1f\x7f\\\\\ud800-\udfff]")
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: devices, whatever their extension.
-_DEVICES = frozenset({"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in "123456789"})
+_PORTS = frozenset(f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³")
+_DEVICES = _PORTS | {"con", "prn", "aux", "nul", "conin$", "conout$"}
 
 
 def check_paths(entries: Iterable[tuple[str, bool, str]], platform: Platform) -> str | None:
     """Return why these (path, is folder, link target) must not be written, naming the first offender, else None."""
-    folds_case = platform.is_windows or platform.is_macos
     kinds: dict[str, bool] = {}  # folded path → whether other entries may lie below it
     parents: dict[str, str] = {}  # folded path of a folder that an entry lies in → as that entry spells it
     for path, is_folder, target in entries:
         if reason := _unsafe(path, platform) or (target and _leads_out(path, target, platform)):
             return reason
-        key = path.casefold() if folds_case else path
+        key = _folded(path, platform)
         if key in kinds:
-            return f"{path!r} comes twice" + (" when case does not count" if folds_case else "")
+            return f"{path!r} comes twice" + ("" if key == path else ", as this platform tells names apart")
         kinds[key] = is_folder
         parent = posixpath.dirname(path)
-        while parent and (folded := parent.casefold() if folds_case else parent) not in parents:
+        while parent and (folded := _folded(parent, platform)) not in parents:
             parents[folded] = parent
             parent = posixpath.dirname(parent)
     for folded, parent in parents.items():
@@ -36,15 +40,23 @@ def check_paths(entries: Iterable[tuple[str, bool, str]], platform: Platform) ->
     return None
 
 
+def _folded(path: str, platform: Platform) -> str:
+    """Return what two spellings have in common where the platform's file system takes them for one name."""
+    if platform.is_macos:
+        return unicodedata.normalize("NFC", path).casefold()
+    return path.casefold() if platform.is_windows else path
+
+
 def _unsafe(path: str, platform: Platform) -> str | None:
     names = path.split("/")
     if not path or any(name in {"", ".", ".."} for name in names):
         return f"{path!r} is not a plain relative path"
-    if any(ord(character) < 32 or character in "\\\x7f" for character in path):
-        return f"{path!r} holds a control character or a backslash"
+    if _UNWRITABLE.search(path):
+        return f"{path!r} holds a control character, a backslash or half a character"
     if platform.is_windows:
         for name in names:
-            if set(name) & set('<>:"|?*') or name[-1] in " ." or name.split(".")[0].casefold() in _DEVICES:
+            device = name.split(".")[0].rstrip().casefold()
+            if set(name) & set('<>:"|?*') or name[-1] in " ." or device in _DEVICES:
                 return f"{path!r} cannot be written on Windows"
     return None
 
@@ -55,6 +67,6 @@ def _leads_out(path: str, target: str, platform: Platform) -> str | None:
     names = target.split("/")
     # `..` behind a name could step out of wherever a link of that name leads: only leading ones are counted.
     climbs = next((number for number, name in enumerate(names) if name != ".."), len(names))
-    if target.startswith("/") or "\0" in target or ".." in names[climbs:] or climbs > path.count("/"):
+    if target.startswith("/") or _UNWRITABLE.search(target) or ".." in names[climbs:] or climbs > path.count("/"):
         return f"{path!r} is a link that leads out, to {target!r}"
     return None

@@ -61,6 +61,16 @@ class Ready:
 State = Missing | Partial | Moved | Damaged | Ready
 
 
+def damage_of(state: State) -> tuple[Damage, ...]:
+    """Return the damage that was found, as far as was looked."""
+    return () if isinstance(state, Missing | Ready) else state.damage
+
+
+def name_of(state: State) -> str:
+    """Return the state's name as events spell it."""
+    return type(state).__name__.lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """The runtime is whole: nothing to do but start."""

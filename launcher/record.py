@@ -23,9 +23,9 @@ def record(home: Home, manifest: Manifest, index: Index, disk: Disk) -> None:
     disk.record(home.receipt(manifest.slot_name), json.dumps(receipt.to_dict(), indent=1).encode())
 
 
-def withdraw(home: Home, manifest: Manifest, disk: Disk) -> None:
-    """Remove the receipt durably: whatever happens from here on, the next start looks at every entry."""
-    path = home.receipt(manifest.slot_name)
+def withdraw(home: Home, slot_name: str, disk: Disk) -> None:
+    """Remove a slot's receipt durably: whatever happens from here on, the next start looks at every entry."""
+    path = home.receipt(slot_name)
     if path.exists():
         disk.remove(path)
         disk.flush_folder(path.parent)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from launcher.host import Lock
     from launcher.platforms import Platform
 
 # -I and -P would keep conda-unpack from the module beside it; -E, -s and -S keep out all else.
@@ -18,9 +19,10 @@ _FLAGS = ("-B", "-E", "-s", "-S")
 _LAST_WORDS = 2000
 
 
-def relocate(slot: Path, platform: Platform, environment: Mapping[str, str]) -> None:
+def relocate(slot: Path, platform: Platform, environment: Mapping[str, str], lock: Lock) -> None:
     """Rewrite the build prefix inside the relocated entries to `slot`.
 
+    conda-unpack holds the slot's `lock` with us: should we be killed, nobody touches the slot before it has ended.
     Raises RelocationFailed, or BlockedBySystem where the interpreter cannot be started.
     """
     python = slot / platform.python
@@ -32,6 +34,7 @@ def relocate(slot: Path, platform: Platform, environment: Mapping[str, str]) -> 
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
+            pass_fds=lock.descriptors,
             # Electron has no console to lend: without this flag Windows would open one.
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )

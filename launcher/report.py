@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from launcher.events import Failed, Installed, Result, Starting, Step, Surveyed, Waiting, to_dict
+from launcher.events import Failed, Installed, Result, Retrying, Starting, Step, Surveyed, Waiting, to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ class Report:
 
     def fail(self, error: EngineError) -> None:
         """Say an error."""
-        log = str(self.log) if self.log is not None and self.log.exists() else None
+        log = str(self.log) if self.log is not None else None
         path = str(error.path) if error.path is not None else None
         self.say(Failed(error.code, error.message, error.remedy, path, log))
 
@@ -129,6 +129,9 @@ def _talk_text(event: Event) -> str:
     match event:
         case Waiting(pid):
             return f"Another launcher{f' (process {pid})' if pid else ''} works on this home; waiting for it."
+        case Retrying(count, pid):
+            times = "The last start" if count == 1 else f"The last {count} starts"
+            return f"{times} ended before the engine answered (process {pid}); checking every file."
         case Surveyed(state, damaged):
             return f"Found: {state}" + (f", {len(damaged)} entries to restore" if damaged else "")
         case Installed(slot):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from launcher.document import DocumentError
-from launcher.errors import ArchiveDamaged, ArchiveMissing, ManifestInvalid, ManifestTooNew, WrongPlatform
-from launcher.manifest import MANIFEST_NAME, Index, Manifest, NewerSchemaError
+from launcher.errors import (
+    ArchiveDamaged,
+    ArchiveMissing,
+    ArchiveUnreadable,
+    ManifestInvalid,
+    ManifestTooNew,
+    WrongPlatform,
+)
+from launcher.manifest import INDEX_LIMIT, MANIFEST_NAME, SCHEMA, Index, Manifest, NewerSchemaError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from launcher.manifest import Frame, Part
@@ -21,9 +29,10 @@ _READ_SIZE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """A resources folder and the manifest read from it."""
+    """A resources folder and the manifest in it; `document` is what was read, byte for byte."""
 
     folder: Path
+    document: bytes
     manifest: Manifest
 
     @classmethod
@@ -31,49 +40,60 @@ class Resources:
         """Read the manifest in `folder`; raise ManifestInvalid, ManifestTooNew or WrongPlatform."""
         path = folder / MANIFEST_NAME
         try:
-            manifest = Manifest.from_dict(json.loads(path.read_bytes()))
+            document = path.read_bytes()
+            manifest = Manifest.from_dict(json.loads(document))
         except FileNotFoundError as error:
-            raise ManifestInvalid(path, "there is no such file") from error
+            raise ManifestInvalid(path, f"there is no such file in {folder}") from error
         except NewerSchemaError as error:
-            from launcher.manifest import SCHEMA
-
             raise ManifestTooNew(path, error.found, SCHEMA) from error
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
+            raise ManifestInvalid(path, f"it cannot be read: {error.strerror or error}") from error
+        except (ValueError, RecursionError) as error:
             raise ManifestInvalid(path, str(error)) from error
         if manifest.platform is not here:
             raise WrongPlatform(path, manifest.platform, here)
-        return cls(folder, manifest)
+        return cls(folder, document, manifest)
 
     def check_manifest(self, expected: str | None) -> None:
         """Raise ManifestInvalid unless the manifest's sha256 is `expected`, the one frozen into the launcher."""
-        path = self.folder / MANIFEST_NAME
-        if expected is not None and (found := file_digest(path)) != expected:
-            raise ManifestInvalid(path, f"its sha256 is {found}, and this launcher was made for {expected}")
+        import hashlib
+
+        if expected is not None and (found := hashlib.sha256(self.document).hexdigest()) != expected:
+            raise ManifestInvalid(
+                self.folder / MANIFEST_NAME, f"its sha256 is {found}, and this launcher was made for {expected}"
+            )
 
     def check_parts(self) -> None:
-        """Raise ArchiveMissing or ArchiveDamaged unless every part is there in its full size."""
+        """Raise ArchiveMissing, ArchiveUnreadable or ArchiveDamaged unless every part is there in its full size."""
         for part in self.manifest.parts:
             self._check_size(part)
 
     def read_index(self) -> Index:
-        """Return the index; raise ArchiveMissing, ArchiveDamaged, or ManifestInvalid where it breaks its format."""
+        """Return the index; raise as `check_parts` does, or ManifestInvalid where it breaks its format."""
         import hashlib
 
         import zstandard
 
         part = self.manifest.index
         path = self._check_size(part)
-        packed = path.read_bytes()
-        found = hashlib.sha256(packed).hexdigest()
-        if found != part.sha256:
+        with _reading(path):
+            packed = path.read_bytes()
+        if (found := hashlib.sha256(packed).hexdigest()) != part.sha256:
             raise ArchiveDamaged(path, "its sha256", part.sha256, found)
         try:
-            return Index.from_dict(json.loads(zstandard.decompress(packed)), self.manifest.platform)
-        except (DocumentError, json.JSONDecodeError, zstandard.ZstdError) as error:
+            # What a frame says of its size decides how much memory is taken for it.
+            if not 0 <= (length := zstandard.frame_content_size(packed)) <= INDEX_LIMIT:
+                raise ManifestInvalid(path, f"it unpacks to {length} bytes, where {INDEX_LIMIT} are the most")
+            index = Index.from_dict(json.loads(zstandard.decompress(packed)), self.manifest.platform)
+        except (ValueError, RecursionError, zstandard.ZstdError) as error:
             raise ManifestInvalid(path, str(error)) from error
+        framed, parts = sum(frame.size for frame in index.frames), sum(part.size for part in self.manifest.parts)
+        if framed != parts:
+            raise ManifestInvalid(path, f"its frames are {framed} bytes, the archive's parts {parts}")
+        return index
 
     def read_frame(self, frame: Frame) -> bytes:
-        """Return the unpacked bytes of a frame, checked; raise ArchiveMissing or ArchiveDamaged."""
+        """Return the unpacked bytes of a frame, checked; raise as `check_parts` does."""
         import hashlib
 
         import zstandard
@@ -81,20 +101,18 @@ class Resources:
         pieces, path = [], self.folder
         for part, start, size in self._pieces(frame):
             path = self.folder / part.name
-            try:
-                with path.open("rb") as stream:
-                    stream.seek(start)
-                    pieces.append(stream.read(size))
-            except FileNotFoundError as error:
-                raise ArchiveMissing(path) from error
+            with _reading(path), path.open("rb") as stream:
+                stream.seek(start)
+                pieces.append(stream.read(size))
         packed = b"".join(pieces)
-        found = hashlib.sha256(packed).hexdigest()
-        if found != frame.sha256:
+        if (found := hashlib.sha256(packed).hexdigest()) != frame.sha256:
             raise ArchiveDamaged(path, f"the sha256 of the frame at byte {frame.offset}", frame.sha256, found)
-        unpacked = zstandard.ZstdDecompressor().decompress(packed, max_output_size=frame.length)
-        if len(unpacked) != frame.length:
-            raise ArchiveDamaged(path, f"the frame at byte {frame.offset}", frame.length, len(unpacked))
-        return unpacked
+        try:
+            if (length := zstandard.frame_content_size(packed)) != frame.length:
+                raise ArchiveDamaged(path, f"the frame at byte {frame.offset}", f"{frame.length} bytes", length)
+            return zstandard.ZstdDecompressor().decompress(packed)
+        except zstandard.ZstdError as error:
+            raise ArchiveDamaged(path, f"the frame at byte {frame.offset}", "a zstd frame", error) from error
 
     def _pieces(self, frame: Frame) -> list[tuple[Part, int, int]]:
         """Return (part, offset in it, size) of each part that holds some of the frame, in order."""
@@ -108,13 +126,22 @@ class Resources:
 
     def _check_size(self, part: Part) -> Path:
         path = self.folder / part.name
-        try:
+        with _reading(path):
             size = path.stat().st_size
-        except FileNotFoundError as error:
-            raise ArchiveMissing(path) from error
         if size != part.size:
             raise ArchiveDamaged(path, "its size", f"{part.size} bytes", f"{size} bytes")
         return path
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the system's errors on reading `path` into ours: ArchiveMissing, ArchiveUnreadable."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArchiveMissing(path) from error
+    except OSError as error:
+        raise ArchiveUnreadable(path, error.strerror or str(error)) from error
 
 
 def file_digest(path: Path) -> str:

@@ -9,40 +9,29 @@ from launcher.errors import BlockedBySystem
 from launcher.events import Starting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
     from typing import NoReturn
 
-    from launcher.home import Home
-    from launcher.platforms import Platform
-    from launcher.report import Report
+    from launcher.cli import Request
+    from launcher.whole import Scene
 
 
-def backend_command(
-    slot: Path, home: Home, platform: Platform, *, as_json: bool, until_eof: bool, arguments: Sequence[str]
-) -> list[str]:
-    """Return the backend's command line; `--data-dir` is the home's unless `arguments` have one."""
-    command = [str(slot / platform.python), "-m", "backend"]
-    if not any(argument.split("=")[0] == "--data-dir" for argument in arguments):
-        command += ["--data-dir", str(home.user_files)]
-    command += ["--json"] if as_json else []
-    command += ["--until-eof"] if until_eof else []
-    return [*command, *arguments]
+def backend_command(scene: Scene, request: Request) -> list[str]:
+    """Return the backend's command line; `--data-dir` is the home's unless its arguments have one."""
+    command = [str(scene.slot / scene.platform.python), "-m", "backend"]
+    if not any(argument.split("=")[0] == "--data-dir" for argument in request.backend_arguments):
+        command += ["--data-dir", str(scene.home.user_files)]
+    command += ["--json"] if request.as_json else []
+    command += ["--until-eof"] if request.until_eof else []
+    return [*command, *request.backend_arguments]
 
 
-def become_backend(
-    command: Sequence[str],
-    slot: Path,
-    home: Home,
-    platform: Platform,
-    environment: Mapping[str, str],
-    report: Report,
-) -> NoReturn:
+def become_backend(command: Sequence[str], scene: Scene) -> NoReturn:
     """Say `starting` and exec the backend; raise BlockedBySystem where the system refuses."""
     from launcher.host import become
 
-    report.say(Starting(list(command)))
+    scene.report.say(Starting(list(command)))
     try:
-        become(command, backend_environment(environment, slot, home.root, platform))
+        become(command, backend_environment(scene.environment, scene.slot, scene.home, scene.platform))
     except OSError as error:
-        raise BlockedBySystem(slot / platform.python, error.strerror or str(error)) from error
+        raise BlockedBySystem(scene.slot / scene.platform.python, error.strerror or str(error)) from error

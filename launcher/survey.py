@@ -6,6 +6,7 @@ import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.errors import InstallDamaged
@@ -16,7 +17,6 @@ from launcher.resources import file_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from launcher.home import Home
     from launcher.manifest import Entry, Manifest
@@ -32,7 +32,7 @@ def survey_quickly(home: Home, manifest: Manifest) -> State:
         return Partial() if slot.exists() else Missing()
     if not slot.exists():
         return Missing()
-    if receipt.slot != str(slot):
+    if receipt.slot != str(slot) and not _same_folder(Path(receipt.slot), slot):
         return Moved(receipt.slot)
     if not (slot / manifest.platform.python).exists():
         return Damaged((Damage(manifest.platform.python, DamageKind.MISSING),))
@@ -69,9 +69,17 @@ def read_receipt(home: Home, manifest: Manifest) -> Receipt | None:
     """
     try:
         receipt = Receipt.from_dict(json.loads(home.receipt(manifest.slot_name).read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return receipt if receipt.runtime == manifest.runtime else None
+
+
+def _same_folder(recorded: Path, slot: Path) -> bool:
+    """Whether two paths lead to one folder: a home reached through a link has not moved."""
+    try:
+        return recorded.samefile(slot)
+    except OSError:
+        return False
 
 
 def find_damage(
@@ -102,11 +110,17 @@ def find_extra(slot: Path, entries: Sequence[Entry]) -> list[str]:
     """Return the files of the slot that are no entries: reported, and left alone."""
     known = {entry.path for entry in entries}
     extra = []
-    for folder, _, names in os.walk(slot):
-        base = os.path.relpath(folder, slot).replace(os.sep, "/")
-        paths = (name if base == "." else f"{base}/{name}" for name in names)
+    for folder, folders, names in os.walk(slot):
+        place = Path(folder)
+        links = [name for name in folders if (place / name).is_symlink()]
+        paths = ((place / name).relative_to(slot).as_posix() for name in (*names, *links))
         extra += [path for path in paths if path not in known]
     return sorted(extra)
+
+
+def measure(slot: Path) -> int:
+    """Return the bytes of all files in a slot, 0 where there is none."""
+    return sum((Path(folder) / name).lstat().st_size for folder, _, names in os.walk(slot) for name in names)
 
 
 def require_whole(home: Home, manifest: Manifest, state: State) -> None:

@@ -31,13 +31,18 @@ class Lock:
 
     def sign(self) -> None:
         """Leave this process's PID in the file, for the message of whoever finds it locked."""
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+        # Always the same length: writing over what is there needs no room, so a full disk stops no start.
+        os.pwrite(self._descriptor, b"%-10d\n" % os.getpid(), 0)
 
     def holder(self) -> int | None:
         """Return the PID last left in the file."""
         text = os.pread(self._descriptor, 32, 0).strip()
         return int(text) if text.isdigit() else None
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What a child process has to inherit to hold the lock as long as it lives, even when this one is killed."""
+        return (self._descriptor,)
 
     def keep_through_exec(self) -> None:
         """Let the program that this process becomes hold the lock on."""

@@ -83,15 +83,20 @@ class Lock:
 
     def sign(self) -> None:
         """Leave this process's PID in the file, for the message of whoever finds it locked."""
+        # Always the same length: writing over what is there needs no room, so a full disk stops no start.
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+        os.write(self._descriptor, b"%-10d\n" % os.getpid())
 
     def holder(self) -> int | None:
         """Return the PID last left in the file."""
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         text = os.read(self._descriptor, 32).strip()
         return int(text) if text.isdigit() else None
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Nothing: here a lock belongs to one process, and a child cannot hold it on."""
+        return ()
 
     def keep_through_exec(self) -> None:
         """Do nothing: here the launcher stays while its backend runs, and so does its lock."""

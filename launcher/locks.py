@@ -1,0 +1,90 @@
+"""Who may touch what, by kernel locks, which a dead holder frees.
+
+The home's lock is held alone by whoever changes the home, and shared, for a moment, by a start that looks at it.
+A slot's lock is shared by every backend that runs from the slot, through exec until it ends, and held alone by
+whoever changes the slot. Nobody takes a slot's lock without the home's: so a slot that cannot be had alone has a
+backend, never just somebody who looks.
+"""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from launcher.disk import disk_errors
+from launcher.errors import Busy, HomeWithoutLocks
+from launcher.events import Waiting
+from launcher.host import Lock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from launcher.home import Home
+    from launcher.report import Report
+
+# Network file systems without a lock service, and those that know no locks at all.
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+
+
+@contextmanager
+def home_to_ourselves(home: Home, report: Report) -> Iterator[Lock]:
+    """Hold the home's lock alone; say so where that means waiting for another launcher."""
+    with _open(home, home.lock) as lock:
+        with _lock_errors(home):
+            if not lock.take(shared=False, wait=False):
+                report.say(Waiting(lock.holder()))
+                lock.take(shared=False, wait=True)
+            lock.sign()
+        yield lock
+
+
+@contextmanager
+def slot_to_ourselves(home: Home, slot_name: str) -> Iterator[Lock]:
+    """Hold a slot's lock alone, under the home's; raise Busy while a backend runs from it."""
+    with _open(home, home.slot_lock(slot_name)) as lock:
+        with _lock_errors(home):
+            free = lock.take(shared=False, wait=False)
+        if not free:
+            raise Busy(home.slot(slot_name), lock.holder())
+        yield lock
+
+
+@contextmanager
+def home_at_rest(home: Home) -> Iterator[bool]:
+    """Keep others from changing the home for a moment; the value is False where somebody is at it already."""
+    with _open(home, home.lock) as lock:
+        with _lock_errors(home):
+            free = lock.take(shared=True, wait=False)
+        yield free
+
+
+def share_slot(home: Home, slot_name: str) -> Lock:
+    """Return a slot's lock, signed and shared with other backends; while the home is at rest nobody has it alone."""
+    with _lock_errors(home):
+        lock = Lock(home.slot_lock(slot_name))
+        lock.take(shared=True, wait=True)
+        lock.sign()
+        return lock
+
+
+@contextmanager
+def _open(home: Home, path: Path) -> Iterator[Lock]:
+    with _lock_errors(home):
+        lock = Lock(path)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _lock_errors(home: Home) -> Iterator[None]:
+    with disk_errors(home.root):
+        try:
+            yield
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                raise HomeWithoutLocks(home.root, error.strerror or str(error)) from error
+            raise

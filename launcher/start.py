@@ -1,0 +1,70 @@
+"""A plain start: find the runtime whole, or make it so, and become the backend."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NoReturn
+
+from launcher.attempt import LIMIT, Attempt, read_attempt, withdraw_attempt, write_attempt
+from launcher.disk import disk_errors
+from launcher.errors import BackendNotStarted, Busy, InstallDamaged
+from launcher.events import Retrying
+from launcher.locks import home_at_rest, share_slot
+from launcher.plan import Launch, Ready, name_of
+from launcher.run import backend_command, become_backend
+from launcher.survey import survey_quickly
+from launcher.whole import make_surely_whole, make_whole, prepare_home
+
+if TYPE_CHECKING:
+    from launcher.cli import Request
+    from launcher.host import Lock
+    from launcher.whole import Scene
+
+
+def start(scene: Scene, request: Request) -> NoReturn:
+    """Become the backend, making the runtime whole first where it is not.
+
+    Raises BackendNotStarted where the last starts all ended early for no reason that can be mended here.
+    """
+    prepare_home(scene.home, scene.disk)
+    count = _look_closer(scene)
+    lock = _claim(scene)
+    if lock is None:
+        make_whole(scene)
+        lock = _claim(scene)
+    if lock is None:
+        # Between the two somebody else repaired or removed it.
+        state = survey_quickly(scene.home, scene.manifest)
+        raise InstallDamaged(scene.slot, f"it was just made whole, and is {name_of(state)} again")
+    with disk_errors(scene.home.root):
+        write_attempt(scene.home, Attempt(scene.manifest.runtime, count + 1, os.getpid()), scene.disk)
+    lock.keep_through_exec()
+    become_backend(backend_command(scene, request), scene)
+
+
+def _claim(scene: Scene) -> Lock | None:
+    """Return the slot's lock, shared until the backend ends, or None where the runtime is not Ready."""
+    with home_at_rest(scene.home) as at_rest:
+        # What is found Ready here stays so: whoever would change the slot needs the home's lock, and then the slot's.
+        if at_rest and isinstance(survey_quickly(scene.home, scene.manifest), Ready):
+            return share_slot(scene.home, scene.manifest.slot_name)
+    return None
+
+
+def _look_closer(scene: Scene) -> int:
+    """Return how many starts in a row ended early with no damage to show for it, looking at all entries if any did."""
+    attempt = read_attempt(scene.home, scene.manifest)
+    if attempt is None:
+        return 0
+    try:
+        _, plan = make_surely_whole(scene, Retrying(attempt.count, attempt.pid))
+    except Busy:
+        # That start, or another one, runs from this slot: nothing has ended, and nothing may be touched.
+        return 0
+    if not isinstance(plan, Launch):
+        return 0
+    if attempt.count >= LIMIT:
+        with disk_errors(scene.home.root):
+            withdraw_attempt(scene.home, scene.disk)
+        raise BackendNotStarted(scene.home.logs, attempt.count)
+    return attempt.count
