@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from conda_pack.core import Packer
 
 from launcher.manifest import Kind
 from pack.errors import PrefixNotPackable, UnmanagedFiles
+from pack.literals import quote_safely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -74,14 +75,17 @@ def collect(prefix: Path, channel: str) -> list[Source]:
         packer.add(file)
     # conda-pack records every text file of unknown origin: only those that hold the placeholder are rewritten.
     holders = {
-        target: (target, placeholder, mode)
+        _posix(target): (target, placeholder, mode)
         for target, placeholder, mode in packer.prefixes
         if placeholder.encode() in notes.read(target) and not _INTERPRETER.match(target)
     }
-    packer.prefixes = [holders[target] for target in sorted(holders)]
+    packer.prefixes = [holders[path] for path in sorted(holders)]
     notes.keep_content = True  # what follows lies in temporary files that conda-pack removes at once
     packer.finish()
     owners = _owners(prefix)
+    for path, (_, placeholder, mode) in holders.items():
+        if path.endswith(".py") and mode == "text":
+            notes.replace(path, quote_safely(notes.read(path), placeholder))
     return [
         _source(path, note, owners.get(path, ""), channel, relocated=path in holders)
         for path, note in sorted(notes.found.items())
@@ -132,6 +136,9 @@ class _Notes:
     def read(self, target: str) -> bytes:
         note = self.found[_posix(target)]
         return note.at.read_bytes() if note.content is None else note.content
+
+    def replace(self, path: str, content: bytes) -> None:
+        self.found[path] = replace(self.found[path], content=content)
 
 
 def _posix(target: str) -> str:

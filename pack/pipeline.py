@@ -48,6 +48,16 @@ RUNNERS = {
     Platform.OSX_ARM64: "a Mac with an Apple processor",
     Platform.WIN_64: "a Windows machine with an x86-64 processor",
 }
+# The sources of our own that an archive's bytes depend on.
+_SHAPE_ARCHIVES = (
+    "launcher/manifest.py",
+    "launcher/paths.py",
+    "pack/archive.py",
+    "pack/bytecode.py",
+    "pack/condapack.py",
+    "pack/literals.py",
+    "pack/write.py",
+)
 # A lock can be solved anywhere, once its channel stands.
 _ANYWHERE = frozenset({Act.LOCK})
 
@@ -147,8 +157,8 @@ def _archive_key(workspace: Workspace) -> str:
     """Return a digest of everything an archive is made from: the lock, our packer, and its settings."""
     key = hashlib.sha256(file_digest(workspace.lock).encode())
     key.update(json.dumps([workspace.version, workspace.channel, workspace.level, workspace.part_size]).encode())
-    for path in sorted((workspace.project / "pack").glob("*.py")):
-        key.update(path.read_bytes())
+    for source in _SHAPE_ARCHIVES:
+        key.update((workspace.project / source).read_bytes())
     return key.hexdigest()
 
 
