@@ -1,0 +1,115 @@
+"""Every act of this project, by name: `nox -l` lists them, `nox -s NAME` does one.
+
+The building acts take what follows `--` on to python -m pack: nox -s "archive(linux-64)" -- --channel local
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"  # what is pinned does not change by being installed again
+nox.options.sessions = ["tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PLATFORMS = [nox.param(name, id=name) for name in ("linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64")]
+PYTHON_SOURCES = ("launcher", "pack", "backend", "tests", "noxfile.py")
+SYSTEMS = ("linux", "darwin", "win32")
+
+
+def prepare(session: nox.Session, *groups: str) -> None:
+    """Install dependency groups of pyproject.toml, exactly as pinned there."""
+    session.install("--quiet", *(line for group in groups for line in nox.project.dependency_groups(PROJECT, group)))
+
+
+def pack(session: nox.Session, act: str, platform: str) -> None:
+    """Run an act of the build for a platform."""
+    prepare(session, "pack")
+    session.run("python", "-m", "pack", act, "--platform", platform, *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Build the engine from Python wheels, start it as a new user would, and train an adapter."""
+    prepare(session, "pack", "backend", "test")
+    session.run("python", "-m", "tests.demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Do all that CI does: build the engine from wheels, lint, check types, run every test."""
+    prepare(session, "pack", "backend", "test", "lint", "types")
+    session.run("python", "-m", "tests.build")
+    check_style(session)
+    check_types(session)
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and find likely mistakes."""
+    prepare(session, "lint")
+    check_style(session)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, for each operating system."""
+    prepare(session, "types")
+    check_types(session)
+
+
+@nox.session
+@nox.parametrize("platform", PLATFORMS)
+def channel(session: nox.Session, platform: str) -> None:
+    """Build the local conda channel: the backend, and what the other channels lack."""
+    pack(session, "channel", platform)
+
+
+@nox.session
+@nox.parametrize("platform", PLATFORMS)
+def lock(session: nox.Session, platform: str) -> None:
+    """Solve environment.yml to exact packages."""
+    pack(session, "lock", platform)
+
+
+@nox.session
+@nox.parametrize("platform", PLATFORMS)
+def archive(session: nox.Session, platform: str) -> None:
+    """Install the lock into a build prefix and pack that into an archive with its manifest."""
+    pack(session, "archive", platform)
+
+
+@nox.session
+@nox.parametrize("platform", PLATFORMS)
+def stub(session: nox.Session, platform: str) -> None:
+    """Freeze the launcher for the archive's manifest."""
+    pack(session, "stub", platform)
+
+
+@nox.session
+@nox.parametrize("platform", PLATFORMS)
+def stage(session: nox.Session, platform: str) -> None:
+    """Bring everything together in dist/PLATFORM/resources, for Electron's builder."""
+    pack(session, "stage", platform)
+
+
+@nox.session
+@nox.parametrize("platform", PLATFORMS)
+def verify(session: nox.Session, platform: str) -> None:
+    """Run the staged launcher in hostile places and report what it does."""
+    pack(session, "verify", platform)
+
+
+def check_style(session: nox.Session) -> None:
+    """Run the linter and the formatter's check."""
+    session.run("ruff", "check", *PYTHON_SOURCES)
+    session.run("ruff", "format", "--check", *PYTHON_SOURCES)
+
+
+def check_types(session: nox.Session) -> None:
+    """Run the type checker for each operating system that the launcher runs on."""
+    session.run("mypy", "pack", "backend", "tests", "noxfile.py")
+    for system in SYSTEMS:
+        session.run("mypy", "--platform", system, "launcher")

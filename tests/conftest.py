@@ -1,0 +1,58 @@
+"""What tests of the packed runtime share: the staged resources, and one installation of them."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from launcher.manifest import MANIFEST_NAME
+from launcher.platforms import Platform
+from pack.pipeline import read_manifest
+from tests.builders.backend import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from launcher.manifest import Manifest
+
+
+@pytest.fixture(scope="session")
+def resources() -> Path:
+    """The staged resources. Tests must not change them: whoever needs to, copies."""
+    folder = REPOSITORY / "dist" / Platform.current() / "resources"
+    if not (folder / MANIFEST_NAME).exists():
+        pytest.fail(f"{folder} is not built: run nox -s tests, or python -m pack stage --channel local")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def manifest(resources: Path) -> Manifest:
+    return read_manifest(resources)
+
+
+@pytest.fixture(scope="session")
+def program(resources: Path) -> Path:
+    """The staged launcher."""
+    return resources / Platform.current().program
+
+
+@pytest.fixture(scope="session")
+def home(program: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the runtime installed, for tests that only use it."""
+    home = tmp_path_factory.mktemp("shared home é")
+    installed = subprocess.run([program, "--install", "--home", home], capture_output=True, text=True)
+    assert installed.returncode == 0, installed.stderr
+    return home
+
+
+@pytest.fixture(scope="session")
+def slot(home: Path, manifest: Manifest) -> Path:
+    return home / "rt" / manifest.slot_name
+
+
+@pytest.fixture(scope="session")
+def runtime_python(slot: Path, manifest: Manifest) -> Path:
+    """The interpreter of the packed runtime."""
+    return slot / manifest.platform.python
