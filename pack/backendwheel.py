@@ -53,9 +53,7 @@ def write_backend_wheel(project: Path, folder: Path) -> Path:
 
 def _sources(project: Path) -> list[Path]:
     """Return the backend's files, in the order of their names, without what Python leaves beside them."""
-    sources = [
-        path for path in (project / "backend").rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    ]
+    sources = [path for path in (project / "backend").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     if not sources:
         raise SpecInvalid(f"there is no backend in {project / 'backend'}", path=project / "backend")
     return sorted(sources)

@@ -86,7 +86,7 @@ def build_channel(
     with tempfile.TemporaryDirectory(prefix="channel-", dir=out.parent) as scratch:
         backend = Wheel.from_path(write_backend_wheel(project, Path(scratch)))
         conversions = [
-            *conversions_of(found, asked, platform=spec.platform, python=spec.python),
+            *conversions_of(found, asked, platform=spec.platform, python=spec.python, follow=whole),
             noarch_conversion(backend, python=spec.python),
         ]
         written: list[Path] = []
@@ -113,9 +113,11 @@ def build_channel(
 
 
 def conversions_of(
-    wheels: Iterable[Wheel], asked: Sequence[Requirement], *, platform: Platform, python: str
+    wheels: Iterable[Wheel], asked: Sequence[Requirement], *, platform: Platform, python: str, follow: bool = True
 ) -> list[Conversion]:
-    """Return the packages that `asked` needs, each with its wheel; an extra becomes a package of its own, without one.
+    """Return the packages that `asked` names, each with its wheel; an extra becomes a package of its own, without one.
+
+    With `follow`, also those that they need, and so on. Raises PackageUnknown for one that has no wheel.
 
     The packages are the platform's, even those of pure Python: markers make a wheel's needs differ by platform, and a
     noarch package can name only one list of them.
@@ -133,7 +135,7 @@ def conversions_of(
         for extra in (None, *sorted(canonicalize_name(extra) for extra in needed.extras)):
             if (name, extra) not in conversions:
                 conversions[name, extra] = _conversion(wheel, extra, platform, python, environment)
-                waiting += wheel.needs(environment, extra)
+                waiting += wheel.needs(environment, extra) if follow else []
     return sorted(conversions.values(), key=lambda one: one.package.name)
 
 

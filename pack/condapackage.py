@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    Changes = Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]]
-    """What becomes of JSON documents, by their names in the info archive."""
+    Change = Callable[[dict[str, Any]], dict[str, Any]]
+    """What becomes of a JSON document."""
 
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 """The time in every package that we write: what is built twice is the same twice."""
@@ -91,14 +91,13 @@ def write_package(
         compression_level=1,  # the archive compresses everything again; here only the disk would gain
         detect_prefix=False,
     ).path
-    _amend(
-        written,
-        {
-            "info/paths.json": lambda paths: _with_placeholder(paths, files, placeholder) if placeholder else paths,
-            "info/about.json": lambda about: {**about, "extra": dict(package.source)},
-        },
-        {"info/link.json": _LINK} if package.noarch else {},
-    )
+    changes: dict[str, Change] = {
+        "info/paths.json": lambda paths: _with_placeholder(paths, files, placeholder) if placeholder else paths,
+        "info/about.json": lambda about: {**about, "extra": dict(package.source)},
+    }
+    if package.noarch:
+        changes["info/link.json"] = lambda _: _LINK
+    _amend(written, changes)
     written.replace(target)
     building.rmdir()
     return target
@@ -112,45 +111,47 @@ def _with_placeholder(paths: dict[str, Any], files: Path, placeholder: str) -> d
     return paths
 
 
-def _amend(path: Path, changes: Changes, additions: Mapping[str, dict[str, Any]]) -> None:
-    """Write a .conda file again with JSON documents of its info archive changed, and others added."""
+def _amend(path: Path, changes: Mapping[str, Change]) -> None:
+    """Write a .conda file again with JSON documents of its info archive changed."""
     with ZipFile(path) as archive:
         members = {info: archive.read(info) for info in archive.infolist()}
     with ZipFile(path, "w", ZIP_STORED) as archive:
         for info, content in members.items():
-            is_info = info.filename.startswith("info-")
-            archive.writestr(info, _amend_zst(content, changes, additions) if is_info else content)
+            archive.writestr(info, _amend_zst(content, changes) if info.filename.startswith("info-") else content)
 
 
-def _amend_zst(content: bytes, changes: Changes, additions: Mapping[str, dict[str, Any]]) -> bytes:
-    """Return a compressed tar archive with JSON documents changed and added."""
+def _amend_zst(content: bytes, changes: Mapping[str, Change]) -> bytes:
+    """Return a compressed tar archive with JSON documents changed."""
     plain = zstandard.ZstdDecompressor().decompressobj().decompress(content)
-    return zstandard.ZstdCompressor(level=9).compress(_amend_tar(plain, changes, additions))
+    return zstandard.ZstdCompressor(level=9).compress(_amend_tar(plain, changes))
 
 
-def _amend_tar(content: bytes, changes: Changes, additions: Mapping[str, dict[str, Any]]) -> bytes:
-    """Return a tar archive with JSON documents changed and added, and all else as it was."""
+def _amend_tar(content: bytes, changes: Mapping[str, Change]) -> bytes:
+    """Return a tar archive with the JSON documents named in `changes` changed, and all else as it was.
+
+    A document that the archive does not have starts out empty: rattler-build leaves out what holds nothing.
+    """
     output = BytesIO()
+    absent = dict(changes)
     with (
         tarfile.open(fileobj=BytesIO(content)) as before,
         tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT) as after,
     ):
         for member in before:
             body = before.extractfile(member)
-            if body is None:
-                after.addfile(member)
-                continue
-            data = body.read()
-            if member.name in changes:
-                data = _json(changes[member.name](json.loads(data)))
+            data = body.read() if body else b""
+            if change := absent.pop(member.name, None):
+                data = _document(change(json.loads(data)))
                 member.size = len(data)
             after.addfile(member, BytesIO(data))
-        for name, document in additions.items():
+        for name, change in sorted(absent.items()):
+            data = _document(change({}))
             member = tarfile.TarInfo(name)
-            member.size, member.mtime = len(_json(document)), int(EPOCH.timestamp())
-            after.addfile(member, BytesIO(_json(document)))
+            member.size, member.mtime = len(data), int(EPOCH.timestamp())
+            after.addfile(member, BytesIO(data))
     return output.getvalue()
 
 
-def _json(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, indent=2, sort_keys=True).encode()
+def _document(content: dict[str, Any]) -> bytes:
+    """Return a JSON document as packages hold it."""
+    return json.dumps(content, indent=2, sort_keys=True).encode()

