@@ -10,6 +10,7 @@ import hashlib
 import json
 import subprocess
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
@@ -28,24 +29,26 @@ def download(
     *,
     wheels: Path,
     python: Path,
+    minor: str,
     follow: bool = True,
     progress: Progress = silent,
 ) -> list[Path]:
-    """Fetch wheels for `requirements` into the folder `wheels` with `python`'s pip, and return their paths.
+    """Fetch wheels for `requirements` into the folder `wheels` with the pip of `python`, and return their paths.
 
     With `follow`, what they need is fetched too, extras included, as pip resolves it for `python` on this machine.
-    Raises WheelsUnavailable.
+    Raises WheelsUnavailable, also where `python` is not of the version `minor` ("3.11"): pip answers for its own.
     """
     asked = sorted(str(requirement) for requirement in requirements)
     if not asked:
         return []
     wheels.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(json.dumps([asked, follow]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([asked, follow, minor]).encode()).hexdigest()[:16]
     answer = wheels / f"resolved-{key}.json"
     if answer.exists():
         names: list[str] = json.loads(answer.read_text(encoding="utf-8"))["wheels"]
         if all((wheels / name).exists() for name in names):
             return [wheels / name for name in names]
+    _check_version(python, minor)
     progress("ask pip for wheels", 0, len(asked))
     before = {path.name for path in wheels.glob("*.whl")}
     resolved = _resolve(asked, python=python, follow=follow)
@@ -55,6 +58,14 @@ def download(
     names = sorted(_file_of(item, wheels) for item in resolved)
     answer.write_text(json.dumps({"asked": asked, "wheels": names}, indent=2), encoding="utf-8")
     return [wheels / name for name in names]
+
+
+def _check_version(python: Path, minor: str) -> None:
+    """Raise WheelsUnavailable unless `python` is of the version `minor`."""
+    ask = "import sys; print('{}.{}'.format(*sys.version_info))"
+    ended = subprocess.run([str(python), "-c", ask], capture_output=True, text=True, check=True)
+    if ended.stdout.strip() != minor:
+        raise WheelsUnavailable(f"{python} is Python {ended.stdout.strip()}, and environment.yml asks for {minor}")
 
 
 def _resolve(asked: Sequence[str], *, python: Path, follow: bool) -> list[dict[str, Any]]:
@@ -71,7 +82,7 @@ def _file_of(item: dict[str, Any], wheels: Path) -> str:
     """Return the name of the wheel in the folder that an entry of pip's report stands for, its hash checked."""
     name, version = canonicalize_name(item["metadata"]["name"]), item["metadata"]["version"]
     expected = item["download_info"]["archive_info"]["hashes"]["sha256"]
-    found: str = item["download_info"]["url"].rpartition("/")[2].replace("%2B", "+")
+    found = unquote(item["download_info"]["url"].rpartition("/")[2])
     path = wheels / found
     if not path.exists():
         raise WheelsUnavailable(f"{name} {version} was resolved as {found}, which pip did not fetch")

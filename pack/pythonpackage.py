@@ -21,7 +21,7 @@ from pack.condapackage import CondaPackage, write_package
 from pack.errors import InterpreterUnsupported
 from pack.interpreter import NOT_STDLIB, Interpreter, Layout, describe, sources
 
-REVISION = 2
+REVISION = 3
 """Raised when the same interpreter becomes a different package."""
 
 PLACEHOLDER = ("/opt/peft-studio-placeholder" + "_placeholder" * 20)[:255]
@@ -195,10 +195,15 @@ def _own_pattern(interpreter: Interpreter) -> re.Pattern[bytes]:
 
 
 def _undo_debian(stdlib: Path) -> None:
-    """Take Debian's own folders out of a copy of its Python: outside /usr, packages are in site-packages."""
-    for name in ("site.py", "sysconfig.py"):
-        path = stdlib / name
-        text = path.read_text(encoding="utf-8")
-        text = text.replace("dist-packages", "site-packages")
-        text = re.sub(r"\bprefix_scheme = '(posix_local|deb_system)'", "prefix_scheme = 'posix_prefix'", text)
-        path.write_text(text, encoding="utf-8")
+    """Make a copy of Debian's Python look for packages in site-packages, as all others do, not in dist-packages.
+
+    Its `site` module is frozen into the program, so it cannot be changed, but it runs sitecustomize.
+    """
+    (stdlib / "sitecustomize.py").write_text(
+        "import pathlib, site\n\nsite.addsitedir(str(pathlib.Path(__file__).parent / 'site-packages'))\n",
+        encoding="utf-8",
+    )
+    path = stdlib / "sysconfig.py"
+    text = path.read_text(encoding="utf-8")
+    text = re.sub(r"\bprefix_scheme = '(posix_local|deb_system)'", "prefix_scheme = 'posix_prefix'", text)
+    path.write_text(text, encoding="utf-8")

@@ -54,16 +54,18 @@ def build_wheel(
     return wheel
 
 
-def build_torch(folder: Path, cuda: str | None, *, local: str | None = None) -> Path:
+def build_torch(
+    folder: Path, cuda: str | None, *, local: str | None = None, tag: str = "cp311-cp311-manylinux_2_28_x86_64"
+) -> Path:
     """Write a wheel that names itself torch 2.13.0, for `cuda` ("13.2") or, with None, for the processor alone."""
     version = f"2.13.0+{local}" if local else "2.13.0"
-    body = f"from typing import Optional\n\n__version__ = {version!r}\ncuda: Optional[str] = {cuda!r}\nhip: Optional[str] = None\n"
+    body = f"from typing import Optional\n\n__version__ = {version!r}\ncuda: Optional[str] = {cuda!r}\n"
     return build_wheel(
         folder,
         "torch",
         version,
         files={"torch/__init__.py": "from .version import __version__\n", "torch/version.py": body},
-        tag="cp311-cp311-manylinux_2_28_x86_64",
+        tag=tag,
     )
 
 

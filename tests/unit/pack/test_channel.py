@@ -48,7 +48,7 @@ dependencies:
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of wheels, which is all that pip sees."""
     folder = tmp_path / "index"
-    build_torch(folder, None, local="cpu")
+    build_torch(folder, None, local="cpu", tag="py3-none-any")
     build_wheel(folder, "alpha", requires=["beta[more]>=2"], scripts={"alpha": "alpha:main"})
     build_wheel(folder, "beta", "2.5", extras=["more"], requires=["gamma; extra == 'more'"])
     build_wheel(folder, "gamma", "3.0")
@@ -181,6 +181,12 @@ def test_a_wheel_changed_since_pip_resolved_it_is_refused(tmp_path: Path) -> Non
 
     with pytest.raises(WheelsUnavailable, match=r"gamma-3.0.* has the SHA-256"):
         build(tmp_path)
+
+
+@pytest.mark.usefixtures("index")
+def test_wheels_for_another_python_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WheelsUnavailable, match=r"is Python 3\.11, and environment\.yml asks for 3\.12"):
+        build(tmp_path, spec_of(SPEC.replace("python=3.11", "python=3.12")))
 
 
 @pytest.mark.usefixtures("index")
