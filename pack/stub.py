@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pack.elf import set_rpath
 from pack.errors import ProgramFailed
 
 if TYPE_CHECKING:
@@ -48,6 +49,9 @@ def build_stub(
     (work / "entry.py").write_text(_ENTRY, encoding="utf-8")
     (work / "peft_engine_release.py").write_text(_RELEASE.format(version=release, digest=digest), encoding="utf-8")
     _freeze(sources, work, place / "unfinished")
+    if platform.startswith("linux"):
+        # PyInstaller's bootloader needs zlib, which a user's machine may lack, and never looks where it ships its own.
+        set_rpath(place / "unfinished" / "peft_engine" / platform.program, "$ORIGIN/_internal")
     (place / "unfinished" / "peft_engine").rename(made)
     progress("stub", 1, 1)
     return made
