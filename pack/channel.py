@@ -78,9 +78,8 @@ def build_channel(
     if not whole:
         asked = [requirement(line.name, line.version) for line in spec.lines if line.is_local]
     _check_machine(spec.platform, asked)
-    found = [
-        Wheel.from_path(path) for path in download(asked, wheels=wheels, python=python, follow=whole, progress=progress)
-    ]
+    fetched = download(asked, wheels=wheels, python=python, minor=spec.python, follow=whole, progress=progress)
+    found = [Wheel.from_path(path) for path in fetched]
     _check_accelerator(spec, found)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="channel-", dir=out.parent) as scratch:
