@@ -1,0 +1,67 @@
+"""The archive of the real runtime, read with nothing but what any machine has."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+
+from launcher.resources import Resources
+from pack.verify import backend_imports
+from tests.builders.backend import REPOSITORY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from launcher.manifest import Manifest
+
+pytestmark = pytest.mark.runtime
+
+CHUNK = 16 * 1024 * 1024
+
+
+def unpacked(resources: Path, manifest: Manifest) -> Iterator[bytes]:
+    """Yield the archive's bytes as a plain zstd reader gives them."""
+    command = ["cat", *(str(resources / part.name) for part in manifest.parts)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as joined:
+        assert joined.stdout is not None
+        reader = zstandard.ZstdDecompressor().stream_reader(joined.stdout, read_across_frames=True)
+        while chunk := reader.read(CHUNK):
+            yield chunk
+
+
+def test_no_path_of_the_building_machine_is_inside(resources: Path, manifest: Manifest) -> None:
+    # A system's own interpreter lives in /usr, which is nobody's secret and no machine's own.
+    places = [str(REPOSITORY), *([] if sys.base_prefix == "/usr" else [sys.base_prefix])]
+    needles = [place.encode() for place in places]
+    tail, found = b"", set()
+    for chunk in unpacked(resources, manifest):
+        text = tail + chunk
+        found |= {needle for needle in needles if needle in text}
+        tail = chunk[-max(map(len, needles)) :]
+    assert found == set()
+
+
+def test_any_tar_lists_every_entry(resources: Path, manifest: Manifest) -> None:
+    from launcher.platforms import Platform
+
+    index = Resources.open(resources, Platform.current()).read_index()
+    parts = " ".join(f"'{resources / part.name}'" for part in manifest.parts)
+    listed = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"cat {parts} | tar --zstd --quoting-style=literal -tf -"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert sorted(line.rstrip("/") for line in listed.stdout.splitlines()) == sorted(e.path for e in index.entries)
+
+
+# Feature: python-backend-bundling, Property 1: every module that the backend imports, on any branch, is inside.
+def test_every_package_that_the_backend_imports_is_inside(manifest: Manifest, slot: Path) -> None:
+    site = slot / manifest.platform.site_packages("3.11")
+    stdlib = sys.stdlib_module_names
+    wanted = {name.split(".")[0] for name in backend_imports(REPOSITORY / "backend")} - stdlib
+    assert {"torch", "transformers", "peft", "fastapi", "uvicorn"} <= wanted
+    assert {name for name in wanted if not list(site.glob(f"{name}")) + list(site.glob(f"{name}.*"))} == set()
