@@ -206,7 +206,7 @@ def _index(channel: Path, platform: Platform) -> None:
     """Write repodata.json for what is in the channel."""
     for subdir in ("noarch", platform):
         (channel / subdir).mkdir(exist_ok=True)
-    asyncio.run(index_fs(channel, write_zst=False, write_shards=False, force=True))
+    asyncio.run(index_fs(channel, write_zst=False, write_shards=False))
 
 
 __all__ = ["BACKEND", "Conversion", "LocalChannel", "build_channel", "conversions_of", "noarch_conversion"]

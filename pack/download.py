@@ -12,8 +12,6 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from packaging.utils import canonicalize_name
-
 from pack.errors import WheelsUnavailable
 from pack.progress import Progress, silent
 
@@ -50,12 +48,16 @@ def download(
             return [wheels / name for name in names]
     _check_version(python, minor)
     progress("ask pip for wheels", 0, len(asked))
-    before = {path.name for path in wheels.glob("*.whl")}
     resolved = _resolve(asked, python=python, follow=follow)
-    pins = [f"{item['metadata']['name']}=={item['metadata']['version']}" for item in resolved]
-    progress("fetch wheels", len(before), max(len(before), len(pins)))
-    _pip(python, "download", "--no-deps", "--dest", str(wheels), *pins)
-    names = sorted(_file_of(item, wheels) for item in resolved)
+    pins = [
+        f"{item['metadata']['name']}=={item['metadata']['version']}"
+        for item in resolved
+        if not (wheels / _name_of(item)).exists()
+    ]
+    if pins:
+        progress("fetch wheels", len(resolved) - len(pins), len(resolved))
+        _pip(python, "download", "--no-deps", "--dest", str(wheels), *pins)
+    names = sorted(_checked(item, wheels) for item in resolved)
     answer.write_text(json.dumps({"asked": asked, "wheels": names}, indent=2), encoding="utf-8")
     return [wheels / name for name in names]
 
@@ -78,19 +80,21 @@ def _resolve(asked: Sequence[str], *, python: Path, follow: bool) -> list[dict[s
     return installed
 
 
-def _file_of(item: dict[str, Any], wheels: Path) -> str:
-    """Return the name of the wheel in the folder that an entry of pip's report stands for, its hash checked."""
-    name, version = canonicalize_name(item["metadata"]["name"]), item["metadata"]["version"]
-    expected = item["download_info"]["archive_info"]["hashes"]["sha256"]
-    found = unquote(item["download_info"]["url"].rpartition("/")[2])
-    path = wheels / found
-    if not path.exists():
-        raise WheelsUnavailable(f"{name} {version} was resolved as {found}, which pip did not fetch")
-    with path.open("rb") as file:
+def _name_of(item: dict[str, Any]) -> str:
+    """Return the file name of the wheel that an entry of pip's report stands for."""
+    return unquote(item["download_info"]["url"].rpartition("/")[2])
+
+
+def _checked(item: dict[str, Any], wheels: Path) -> str:
+    """Return the name of an entry's wheel in the folder `wheels`, its hash checked against the entry."""
+    name, expected = _name_of(item), item["download_info"]["archive_info"]["hashes"]["sha256"]
+    if not (wheels / name).exists():
+        raise WheelsUnavailable(f"it resolved {name} and did not fetch it")
+    with (wheels / name).open("rb") as file:
         actual = hashlib.file_digest(file, "sha256").hexdigest()
     if actual != expected:
-        raise WheelsUnavailable(f"{found} has the SHA-256 {actual}, where pip's index says {expected}; delete it")
-    return found
+        raise WheelsUnavailable(f"{name} has the SHA-256 {actual}, where pip's index says {expected}; delete it")
+    return name
 
 
 def _pip(python: Path, act: str, *arguments: str) -> str:

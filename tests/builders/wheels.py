@@ -55,7 +55,12 @@ def build_wheel(
 
 
 def build_torch(
-    folder: Path, cuda: str | None, *, local: str | None = None, tag: str = "cp311-cp311-manylinux_2_28_x86_64"
+    folder: Path,
+    cuda: str | None,
+    *,
+    local: str | None = None,
+    requires: Sequence[str] = (),
+    tag: str = "cp311-cp311-manylinux_2_28_x86_64",
 ) -> Path:
     """Write a wheel that names itself torch 2.13.0, for `cuda` ("13.2") or, with None, for the processor alone."""
     version = f"2.13.0+{local}" if local else "2.13.0"
@@ -65,6 +70,7 @@ def build_torch(
         "torch",
         version,
         files={"torch/__init__.py": "from .version import __version__\n", "torch/version.py": body},
+        requires=requires,
         tag=tag,
     )
 

@@ -168,6 +168,28 @@ def test_a_torch_of_the_other_kind_is_an_error(tmp_path: Path) -> None:
         build(tmp_path, spec_of(accelerator=Accelerator.CUDA))
 
 
+@on_linux_64
+def test_a_cuda_torch_is_solved_for_the_driver_that_its_wheel_needs_on_a_machine_without_a_card(
+    index: Path, tmp_path: Path
+) -> None:
+    (index / "torch-2.13.0+cpu-py3-none-any.whl").unlink()
+    needs = ["cuda-toolkit[cublas,nvrtc]==13.0.3"]
+    build_torch(index, "13.0", tag="py3-none-any", requires=needs)
+    extras = ["nvidia-cublas==13.1.*; extra == 'cublas'", "nvidia-nvrtc; extra == 'nvrtc'", "other; extra == 'other'"]
+    build_wheel(index, "cuda-toolkit", "13.0.3.0", extras=["cublas", "nvrtc", "other"], requires=extras)
+    build_wheel(index, "nvidia-cublas", "13.1.1.3")
+    build_wheel(index, "nvidia-nvrtc", "13.0.88")
+    spec = spec_of(accelerator=Accelerator.CUDA)
+    channel = build(tmp_path, spec)
+
+    lock = solve(spec, cache=tmp_path / "cache", channels=(), local=channel.path)
+
+    locked = {str(record.name.normalized): str(record.build) for record in lock.records}
+    assert locked["pytorch"].startswith("cuda130_")
+    assert {"cuda-toolkit-cublas", "cuda-toolkit-nvrtc", "nvidia-cublas", "nvidia-nvrtc"} <= locked.keys()
+    assert lock.least["__cuda"] == "13"
+
+
 @pytest.mark.usefixtures("index")
 def test_a_package_that_pip_does_not_find_is_named(tmp_path: Path) -> None:
     with pytest.raises(WheelsUnavailable, match=r"alpha==9\.9"):
