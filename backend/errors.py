@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from backend.jobs.job import now
+from backend.clock import now
 
 GIB = 1024**3
 
@@ -76,6 +76,7 @@ class HardwareWatch:
         self._seconds = seconds
         self._profile: dict[str, Any] = {}
         self._until = 0.0
+        psutil.cpu_percent()  # the first call only starts the measurement
 
     def profile(self) -> dict[str, Any]:
         """Return a profile that is no older than the seconds given."""
@@ -115,9 +116,23 @@ def _gpu(pynvml: Any, number: int) -> dict[str, Any]:
         "compute_capability": f"{major}.{minor}",
         "cuda_version": f"{cuda // 1000}.{cuda % 1000 // 10}",
         "driver_version": pynvml.nvmlSystemGetDriverVersion(),
-        "temperature": pynvml.nvmlDeviceGetTemperature(device, pynvml.NVML_TEMPERATURE_GPU),
-        "utilization": pynvml.nvmlDeviceGetUtilizationRates(device).gpu,
+        "temperature": _temperature(pynvml, device),
+        "utilization": _utilization(pynvml, device),
     }
+
+
+def _temperature(pynvml: Any, device: Any) -> int | None:
+    try:
+        return int(pynvml.nvmlDeviceGetTemperature(device, pynvml.NVML_TEMPERATURE_GPU))
+    except pynvml.NVMLError_NotSupported:  # so it is on some virtual GPUs
+        return None
+
+
+def _utilization(pynvml: Any, device: Any) -> int | None:
+    try:
+        return int(pynvml.nvmlDeviceGetUtilizationRates(device).gpu)
+    except pynvml.NVMLError_NotSupported:  # so it is where a GPU is cut into instances
+        return None
 
 
 def _gib(size: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -39,6 +40,17 @@ def die_with(parent: int) -> None:
             raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:  # it went before the kernel knew
         raise SystemExit(f"the backend (PID {parent}) has ended")
+
+
+def kill_group(leader: int) -> None:
+    """Kill what is left of the group that a child made by `own_group`, a PID, led; nothing may be."""
+    if sys.platform == "win32":
+        # There are no groups to kill: children of a worker belong to the launcher's job object.
+        with contextlib.suppress(OSError):
+            os.kill(leader, signal.SIGTERM)
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def was_killed(status: int) -> bool:

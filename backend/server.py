@@ -51,6 +51,7 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         log_config=None,  # ours is set up already
         access_log=False,  # the app asks for health so often that nothing else would be seen
         server_header=False,
+        proxy_headers=False,  # clients speak for themselves
         timeout_graceful_shutdown=REQUESTS_SECONDS,
     )
     server = Server(config, settings, port)

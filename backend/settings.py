@@ -80,7 +80,7 @@ token:
 
 exit status:
   0 stopped when asked   2 wrong command line   60 ports taken   61 data folder not writable
-  62 address not available   63 a module is missing   70 a bug   130 Ctrl-C""",
+  62 address not available   63 a module is missing   130 Ctrl-C""",
     )
     parser.add_argument("--host", metavar="H", default=DEFAULT_HOST, help="address to listen at (%(default)s)")
     parser.add_argument(

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from backend import host
+from backend.clock import now
 from backend.errors import JobEnded, JobsElsewhere, JobsTooNew
-from backend.jobs.job import Job, State, now
-from backend.training.events import Changed, Event, Saved, from_line
+from backend.jobs.job import Job
+from backend.states import State
+from backend.training.events import Changed, Event, Failed, Saved, from_line
 from backend.training.process import LOG_NAME, WorkerFailed, WorkerNotStarted, start_worker
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Run:
     job_id: str
     process: Process | None = None
     adapter: str | None = None
+    failure: Failed | None = None
     asked: State | None = None
 
     def ask(self, state: State) -> None:
@@ -44,9 +47,9 @@ class Run:
             self.process.terminate()
 
     def kill(self) -> None:
-        """End the worker at once."""
+        """End the worker at once, and whatever it started."""
         if self.process is not None and self.process.returncode is None:
-            self.process.kill()
+            host.kill_group(self.process.pid)
 
 
 class Queue:
@@ -202,16 +205,19 @@ class Queue:
         elif run.asked is not None:  # while the process was being made
             run.ask(run.asked)
         assert run.process.stdout is not None
+        ending = asyncio.create_task(_end(run.process))
         async for line in run.process.stdout:
             event = from_line(line)
             if isinstance(event, Saved):
                 run.adapter = event.adapter
+            elif isinstance(event, Failed):
+                run.failure = event
             await self._tell(store, job.id, event)
-        status = await run.process.wait()
+        status = await ending
         state = outcome(status, saved=run.adapter is not None, asked=run.asked)
         if state is not State.FAILED:
             return state, None
-        failure = WorkerFailed(status, folder / LOG_NAME)
+        failure = await asyncio.to_thread(WorkerFailed, status, folder / LOG_NAME, run.failure)
         log.error("job %s: %s", job.id, failure.message)
         return state, failure
 
@@ -234,6 +240,13 @@ def outcome(status: int, *, saved: bool, asked: State | None) -> State:
         return asked
     # Status 0 without an adapter: somebody else asked the worker to stop.
     return State.INTERRUPTED if status == 0 else State.FAILED
+
+
+async def _end(worker: Process) -> int:
+    """Wait until the worker ends, and leave nothing of its group behind; return its exit status."""
+    status = await worker.wait()
+    host.kill_group(worker.pid)  # a child of the worker's would also keep its end of our pipe open
+    return status
 
 
 def _log_failure(runner: asyncio.Task[None]) -> None:

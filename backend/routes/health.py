@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from backend.jobs.job import now
+from backend.clock import now
 
 router = APIRouter()
 

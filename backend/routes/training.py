@@ -1,23 +1,26 @@
 """Training jobs: start, list, look at, stop, and listen."""
 
 import asyncio
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 
-from backend.errors import JobUnknown, ModelMissing
+from backend.errors import ModelMissing, RequestError
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
+from backend.routes.frames import frames
 from backend.schemas import Started, StartTraining
 from backend.services import Services, services
 from backend.training.dataset import count_examples
-from backend.training.events import Changed, Event, Progress, frames
+from backend.training.events import Changed, Event, Progress
 from backend.training.plan import TrainingPlan, is_folder
 
 router = APIRouter()
 
 REPLAYED_STEPS = 1000
-CLOSE_UNKNOWN_JOB = 4404
+CLOSE_NO_SUCH_JOB = 4404
 
 
 @router.post("/api/training/start")
@@ -57,24 +60,33 @@ async def stop(job_id: str, parts: Annotated[Services, Depends(services)]) -> di
 async def listen(socket: WebSocket, job_id: str, parts: Annotated[Services, Depends(services)]) -> None:
     """Tell what a job has told so far, then what it tells from now on."""
     await socket.accept()
+    with suppress(WebSocketDisconnect):
+        await _converse(socket, parts.queue, job_id)
+
+
+async def _converse(socket: WebSocket, queue: Queue, job_id: str) -> None:
+    """Talk until the client goes, which raises WebSocketDisconnect, or say that there is nothing to talk about."""
     try:
-        await parts.queue.job(job_id)
-    except JobUnknown as error:
+        await queue.job(job_id)
+    except RequestError as error:
         await socket.send_json({"type": "error", "data": error.to_dict()})
-        await socket.close(CLOSE_UNKNOWN_JOB)
+        await socket.close(CLOSE_NO_SUCH_JOB)
         return
-    telling = asyncio.create_task(_tell(socket, parts.queue, job_id))
+    telling = asyncio.create_task(_tell(socket, queue, job_id))
     try:
         while True:
             if await socket.receive_text() == "ping":
                 await socket.send_json({"type": "pong"})
-    except WebSocketDisconnect:
-        pass
     finally:
         telling.cancel()
 
 
 async def _tell(socket: WebSocket, queue: Queue, job_id: str) -> None:
+    with suppress(WebSocketDisconnect):  # the receiving side hears of it too, and ends the conversation
+        await _tell_all(socket, queue, job_id)
+
+
+async def _tell_all(socket: WebSocket, queue: Queue, job_id: str) -> None:
     await socket.send_json({"type": "connected"})
     with queue.follow(job_id) as arriving:  # before reading the past, so that nothing falls between
         past = await queue.events(job_id)
@@ -103,14 +115,12 @@ def _worth_replaying(past: list[Event]) -> list[Event]:
 def _check(plan: TrainingPlan) -> None:
     """Raise what is wrong with a plan's model folder or dataset. A hub id is the worker's to look up."""
     if is_folder(plan.model):
-        raise_unless_model(plan.model)
+        _require_model(plan.model)
     count_examples(plan.dataset)
 
 
-def raise_unless_model(model: str) -> None:
+def _require_model(model: str) -> None:
     """Raise ModelMissing unless `model` is a folder that holds a model's configuration."""
-    from pathlib import Path
-
     folder = Path(model)
     if not folder.is_dir():
         raise ModelMissing(model, "there is no such folder")

@@ -15,26 +15,30 @@ from backend.errors import BackendError
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
+    from backend.training.events import Failed
     from backend.training.plan import TrainingPlan
 
 LOG_NAME = "worker.log"
 EVENT_BYTES = 1024 * 1024
 TAIL_BYTES = 8192
+TAIL_LINES = 20
 
 
 class WorkerFailed(BackendError):
-    """The worker ended with an error; the last line that it wrote usually names it."""
+    """The worker ended with an error; it `told` the reason if it understood it, else its log has a traceback."""
 
     code = "training-failed"
 
-    def __init__(self, status: int, log: Path) -> None:
+    def __init__(self, status: int, log: Path, told: Failed | None) -> None:
         tail = _tail(log)
-        said = f": {tail[-1]}" if tail else ""
-        if host.was_killed(status):
-            message, remedy = "The system ended the training process, most often since memory ran out", SMALLER
-        else:
-            message, remedy = f"The training process ended with status {status}{said}", f"Look at {log}."
-        super().__init__(message, remedy, path=log, detail=tail)
+        message = f"The training process ended with status {status}: {_exception(tail)}"
+        remedy = f"Look at {log}."
+        if told is not None:
+            self.code, message, remedy = told.code, told.message, told.remedy
+        elif host.was_killed(status):
+            message = "The system ended the training process, most often since memory ran out"
+            remedy = "Choose a smaller batch_size or max_seq_length, or a smaller model."
+        super().__init__(message, remedy, path=log, detail={"log": str(log), "last_lines": tail})
 
 
 class WorkerNotStarted(BackendError):
@@ -48,9 +52,6 @@ class WorkerNotStarted(BackendError):
             f"Make room and memory for it, and see that {folder} can be written.",
             path=folder,
         )
-
-
-SMALLER = "Choose a smaller batch_size or max_seq_length, or a smaller model."
 
 
 async def start_worker(plan: TrainingPlan, folder: Path, adapter: Path, *, parent: int) -> Process:
@@ -93,4 +94,13 @@ def _tail(log: Path) -> list[str]:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - TAIL_BYTES))
         text = file.read().decode("utf-8", errors="replace")
-    return [line for line in text.splitlines() if line.strip()][-20:]
+    return [line for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+
+
+def _exception(tail: list[str]) -> str:
+    """Return the exception that a traceback at the end of the lines names, or else the last line."""
+    after = 0
+    for number, line in enumerate(tail):
+        if line.startswith("  "):  # a frame of the traceback
+            after = number + 1
+    return " ".join(tail[after:]) or (tail[-1] if tail else "it said nothing")

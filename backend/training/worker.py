@@ -2,7 +2,8 @@
 
 Reads FOLDER/plan.json, trains, and moves the finished adapter to ADAPTER. The only module that imports torch,
 transformers and peft. It tells its progress as JSON lines on what was stdout; whatever the libraries print
-goes to stderr, which the server keeps in a file. An error ends it with a traceback there and status 1.
+goes to stderr, which the server keeps in a file. It ends with status 1 after an error that it could explain, and
+after any other with a traceback in that file.
 
 SIGTERM asks it to stop: it finishes the step at hand, saves a checkpoint and ends with status 0.
 """
@@ -18,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from backend import host
-from backend.jobs.job import now
+from backend.clock import now
+from backend.errors import BackendError
 from backend.training.dataset import read_texts
-from backend.training.events import Event, Note, Progress, Saved, to_line
+from backend.training.events import Event, Failed, Note, Progress, Saved, to_line
 from backend.training.plan import TrainingPlan, is_folder
 
 if TYPE_CHECKING:
@@ -44,42 +46,49 @@ class StopRequest:
         self._made = True
 
 
-def main(arguments: list[str]) -> None:
-    """Train as FOLDER/plan.json says."""
+class CannotTrain(BackendError):
+    """The training cannot be done as planned, for a reason that its plan or this machine explains."""
+
+    def __init__(self, code: str, message: str, remedy: str) -> None:
+        super().__init__(message, remedy)
+        self.code = code
+
+
+def main(arguments: list[str]) -> int:
+    """Train as FOLDER/plan.json says; return the exit status."""
     folder, adapter, parent = Path(arguments[0]), Path(arguments[1]), int(arguments[2])
     host.die_with(parent)
     stop = StopRequest()
     tell = _teller(_take_stdout())
     os.chdir(folder)  # what the libraries leave in their current folder belongs to the job
     plan = TrainingPlan.from_dict(json.loads(Path("plan.json").read_text(encoding="utf-8")))
-    train(plan, adapter, tell, stop)
+    try:
+        train(plan, adapter, tell, stop)
+    except BackendError as error:
+        tell(Failed(time=now(), code=error.code, message=error.message, remedy=error.remedy))
+        return 1
+    return 0
 
 
 def train(plan: TrainingPlan, adapter: Path, tell: Callable[[Event], None], stop: StopRequest) -> None:
-    """Train a LoRA adapter and save it; `stop` is looked at before the training and after every step."""
-    tell(Note(time=now(), level="INFO", message="Importing torch, transformers and peft"))
-    import peft
+    """Train a LoRA adapter and save it; `stop` is looked at before the training and after every step.
+
+    Raises CannotTrain, and DatasetUnusable if the dataset has changed since it was checked.
+    """
+    tell(_note("Importing torch, transformers and peft"))
     import torch
     import transformers
 
     transformers.set_seed(plan.seed)  # before the model: the adapter's first weights are drawn from it
-    tell(Note(time=now(), level="INFO", message=f"Loading {plan.model}"))
-    # Weights as safetensors and code of transformers' own only: neither runs what a download brings.
-    source = {"trust_remote_code": False, "local_files_only": is_folder(plan.model)}
-    tokenizer = transformers.AutoTokenizer.from_pretrained(plan.model, **source)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    tell(_note(f"Loading {plan.model}"))
     half = _half(torch, plan)
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        plan.model, use_safetensors=True, dtype=torch.float32 if half is None else half, **source
-    )
-    model = peft.get_peft_model(model, _lora(peft, plan))
-
+    tokenizer, base = _load(transformers, plan.model, dtype=torch.float32 if half is None else half)
+    model = _with_adapter(base, plan)
     examples = [tokenizer(text, truncation=True, max_length=plan.max_seq_length) for text in read_texts(plan.dataset)]
-    tell(Note(time=now(), level="INFO", message=f"Training on {len(examples)} examples"))
+    tell(_note(f"Training on {len(examples)} examples"))
     trainer = transformers.Trainer(
         model=model,
-        args=_arguments(transformers, plan, half=half),
+        args=_arguments(transformers, plan, bf16=half is torch.bfloat16, fp16=half is torch.float16),
         train_dataset=examples,
         data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm=False),
         processing_class=tokenizer,
@@ -87,15 +96,58 @@ def train(plan: TrainingPlan, adapter: Path, tell: Callable[[Event], None], stop
     )
     if stop.made():
         return
-    trainer.train()
-    if stop.made() and trainer.state.global_step < trainer.state.max_steps:
-        tell(Note(time=now(), level="INFO", message=f"Stopped after step {trainer.state.global_step}"))
+    try:
+        trainer.train()
+    except torch.OutOfMemoryError as error:
+        remedy = "Choose a smaller batch_size or max_seq_length, or a smaller model."
+        raise CannotTrain("out-of-memory", f"The accelerator's memory ran out: {_first_line(error)}", remedy) from error
+    if trainer.state.global_step < trainer.state.max_steps:
+        tell(_note(f"Stopped after step {trainer.state.global_step} of {trainer.state.max_steps}"))
         return
+    _save(model, tokenizer, adapter)
+    tell(Saved(time=now(), adapter=str(adapter)))
+
+
+def _load(transformers: Any, name: str, *, dtype: Any) -> tuple[Any, Any]:
+    """Return the tokenizer and the model of a folder or a hub id."""
+    # Weights as safetensors and code of transformers' own only: neither runs what a download brings.
+    source = {"trust_remote_code": False, "local_files_only": is_folder(name)}
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(name, **source)
+        model = transformers.AutoModelForCausalLM.from_pretrained(name, use_safetensors=True, dtype=dtype, **source)
+    except (OSError, ValueError) as error:  # what transformers raises for a model that is missing, or not whole
+        message = f"The model {name} cannot be loaded: {_first_line(error)}"
+        remedy = "Check its name and the network connection, or download it and give the full path of its folder."
+        raise CannotTrain("model-not-loaded", message, remedy) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer, model
+
+
+def _with_adapter(base: Any, plan: TrainingPlan) -> Any:
+    """Return the model with a new LoRA adapter, which alone will be trained."""
+    import peft
+
+    lora = peft.LoraConfig(
+        task_type="CAUSAL_LM",
+        r=plan.r,
+        lora_alpha=plan.lora_alpha,
+        lora_dropout=plan.lora_dropout,
+        target_modules=list(plan.target_modules) if plan.target_modules else "all-linear",
+    )
+    try:
+        return peft.get_peft_model(base, lora)
+    except ValueError as error:  # what peft raises for layers that the model has not, or that cannot be adapted
+        message = f"LoRA does not fit {plan.model}: {_first_line(error)}"
+        remedy = "Leave target_modules out to adapt every linear layer, or name layers of this model."
+        raise CannotTrain("adapter-not-fitting", message, remedy) from error
+
+
+def _save(model: Any, tokenizer: Any, adapter: Path) -> None:
     partial = adapter.with_name(adapter.name + ".partial")
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     partial.rename(adapter)  # an adapter is there whole, or not at all
-    tell(Saved(time=now(), adapter=str(adapter)))
 
 
 def _half(torch: Any, plan: TrainingPlan) -> Any:
@@ -105,17 +157,7 @@ def _half(torch: Any, plan: TrainingPlan) -> Any:
     return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else None
 
 
-def _lora(peft: Any, plan: TrainingPlan) -> Any:
-    return peft.LoraConfig(
-        task_type="CAUSAL_LM",
-        r=plan.r,
-        lora_alpha=plan.lora_alpha,
-        lora_dropout=plan.lora_dropout,
-        target_modules=list(plan.target_modules) if plan.target_modules else "all-linear",
-    )
-
-
-def _arguments(transformers: Any, plan: TrainingPlan, *, half: Any) -> Any:
+def _arguments(transformers: Any, plan: TrainingPlan, **precision: bool) -> Any:
     return transformers.TrainingArguments(
         output_dir="checkpoints",
         per_device_train_batch_size=plan.batch_size,
@@ -128,8 +170,7 @@ def _arguments(transformers: Any, plan: TrainingPlan, *, half: Any) -> Any:
         num_train_epochs=plan.num_epochs,
         max_steps=plan.max_steps if plan.max_steps is not None else -1,
         seed=plan.seed,
-        bf16=str(half) == "torch.bfloat16",
-        fp16=str(half) == "torch.float16",
+        **precision,
         logging_steps=1,
         logging_first_step=True,
         include_num_input_tokens_seen="all",
@@ -187,5 +228,13 @@ def _teller(stream: TextIO) -> Callable[[Event], None]:
     return tell
 
 
+def _note(message: str) -> Note:
+    return Note(time=now(), level="INFO", message=message)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

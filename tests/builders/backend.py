@@ -90,9 +90,21 @@ def wait_until(true: Callable[[], bool], what: str) -> None:
 
 
 def clean_environment(**changes: str) -> dict[str, str]:
-    """Return the environment without what steers Python or the backend, and with the changes."""
+    """Return the environment without what steers Python or the backend, and with the changes.
+
+    Bytecode is not written, as the launcher has it: nothing may add a file to an installed runtime.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PEFT_STUDIO_"))}
-    return kept | changes
+    return kept | {"PYTHONDONTWRITEBYTECODE": "1"} | changes
+
+
+def run(python: Path, *arguments: Path | str) -> str:
+    """Run a program of this repository to its end; return what it printed."""
+    ended = subprocess.run(
+        [python, *arguments], env=clean_environment(), capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 def launch(
@@ -103,13 +115,18 @@ def launch(
     token: str | None = TOKEN,
     environment: Mapping[str, str] | None = None,
     flags: tuple[str, ...] = (),
+    cwd: Path = REPOSITORY,
 ) -> Backend:
-    """Start a backend with `--json` and return at once. `token` of None leaves PEFT_STUDIO_TOKEN unset."""
+    """Start a backend with `--json` and return at once.
+
+    `token` of None leaves PEFT_STUDIO_TOKEN unset. In the repository as `cwd` the checkout's backend runs, elsewhere
+    the one that is installed with `python`.
+    """
     given = {} if token is None else {"PEFT_STUDIO_TOKEN": token}
     with tempfile.NamedTemporaryFile("w", prefix="backend-", suffix=".stderr", delete=False) as errors:
         process = subprocess.Popen(
             [python, *flags, "-m", "backend", "--json", "--port", str(port), "--data-dir", data_dir, *options],
-            cwd=REPOSITORY,
+            cwd=cwd,
             env=clean_environment(**given, **(environment or {})),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -135,12 +152,13 @@ def first_event(backend: Backend) -> dict[str, Any]:
 
 @contextmanager
 def running_backend(python: Path, data_dir: Path, *options: str, **how: Any) -> Iterator[Backend]:
-    """Give a backend that listens; afterwards it is gone, whatever happened."""
+    """Give a backend that listens. Afterwards it is gone, whatever happened, and it has met no bug of ours."""
     backend = launch(python, data_dir, *options, **how)
     try:
         backend.listening = first_event(backend)
         assert backend.listening["event"] == "listening", backend.listening
         yield backend
+        assert "Traceback" not in backend.stderr.read_text(), backend.stderr.read_text()
     finally:
         end(backend)
 

@@ -49,7 +49,9 @@ def write_model(folder: Path, sentences: list[str]) -> None:
     """Write a Llama of some 300,000 random parameters and a byte-level tokenizer fit to the sentences."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     tokenizer = _tokenizer(sentences)
     torch.manual_seed(SEED)
     model = LlamaForCausalLM(

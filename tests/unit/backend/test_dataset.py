@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backend.errors import DatasetMissing, DatasetUnusable
 from backend.training.dataset import MAX_PROBLEMS, count_examples, read_texts
@@ -122,6 +124,32 @@ def test_each_problem_names_its_place(tmp_path: Path, name: str, content: str | 
 def test_json_beyond_the_readers_limits_is_a_problem_and_no_crash(tmp_path: Path, name: str, content: str) -> None:
     (found,) = problems(written(tmp_path, name, content))
     assert "not JSON" in found
+
+
+@given(st.sampled_from(["a.jsonl", "a.json", "a.csv", "a.txt"]), st.binary(max_size=200) | st.text().map(str.encode))
+def test_any_file_is_either_read_or_explained(
+    tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes
+) -> None:
+    path = written(tmp_path_factory.mktemp("any"), name, content)
+    try:
+        found, examples = [], count_examples(path)
+    except DatasetUnusable as error:
+        found, examples = error.detail, 0
+    assert bool(found) != bool(examples)
+    assert len(found) <= MAX_PROBLEMS
+    assert all(problem["place"] and problem["reason"] for problem in found)
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")).filter(str.strip)
+
+
+@given(st.lists(TEXTS, min_size=1))
+def test_every_text_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
+    folder = tmp_path_factory.mktemp("texts")
+    rows = [{"text": text} for text in texts]
+    lines = "".join(json.dumps(row) + "\n" for row in rows)
+    assert list(read_texts(written(folder, "a.jsonl", lines))) == texts
+    assert list(read_texts(written(folder, "a.json", json.dumps(rows, ensure_ascii=False)))) == texts
 
 
 def test_the_first_problems_are_told_together(tmp_path: Path) -> None:

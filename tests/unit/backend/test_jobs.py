@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import sqlite3
@@ -10,14 +11,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 
-from backend.jobs.job import Job, State, now
-from backend.jobs.queue import outcome
+from backend.clock import now
+from backend.folders import Folders
+from backend.jobs.job import Job
+from backend.jobs.queue import Queue, outcome
 from backend.jobs.store import Store
-from backend.training.events import Changed, Note, Progress, frames, from_line, to_line
+from backend.routes.frames import frames
+from backend.states import State
+from backend.training.events import Changed, Note, Progress, from_line, to_line
 from backend.training.plan import TrainingPlan
-from tests.builders.backend import Backend, running_backend
+from tests.builders.backend import DEADLINE, Backend, running_backend, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +71,7 @@ def test_a_worker_that_fails_says_why(backend: Backend, model: str, dataset: str
     job = backend.wait_for_job(backend.train(model=model, dataset=dataset), "failed", "completed")
     assert job["state"] == "failed"
     assert job["error"]["code"] == "training-failed"
-    assert "No module named 'peft'" in job["error"]["message"]
+    assert "No module named 'torch'" in job["error"]["message"]
     log = backend.data_dir / "jobs" / job["job_id"] / "worker.log"
     assert str(log) in job["error"]["remedy"]
     assert "Traceback" in log.read_text()
@@ -179,6 +185,66 @@ def test_a_websocket_tells_the_past_to_a_late_client(tmp_path: Path) -> None:
 def test_a_websocket_of_an_unknown_job_is_closed_with_the_error(backend: Backend) -> None:
     with backend.websocket("/ws/training/none") as socket:
         assert json.loads(socket.recv())["data"]["code"] == "job-unknown"
+
+
+def test_a_listener_that_goes_away_leaves_no_trace(backend: Backend, model: str, dataset: str) -> None:
+    job_id = backend.train(model=model, dataset=dataset)
+    for _ in range(5):
+        with backend.websocket(f"/ws/training/{job_id}") as socket:
+            socket.recv()
+            socket.socket.close()
+    backend.wait_for_job(job_id, "failed", "completed")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the interpreter")
+def test_a_worker_that_does_not_stop_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = tmp_path / "deaf"
+    started = tmp_path / "child"
+    deaf.write_text(
+        f"#!/bin/sh\ntrap '' TERM\nsleep 1000 &\necho $! > '{started}.new'\nmv '{started}.new' '{started}'\nwait\n"
+    )
+    deaf.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(deaf))
+
+    async def start_and_close() -> Job:
+        queue = Queue(Folders(tmp_path), grace_seconds=0.2)
+        job, _ = await queue.submit(plan_of(tmp_path))
+        await asyncio.to_thread(wait_until, started.exists, "the worker has a child")
+        await queue.close()
+        return job
+
+    job = asyncio.run(asyncio.wait_for(start_and_close(), DEADLINE))
+    store = Store(tmp_path / "jobs.sqlite3")
+    assert store.job(job.id).state is State.INTERRUPTED
+    store.close()
+    child = int(started.read_text())
+    wait_until(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie", "it is gone")
+
+
+@pytest.mark.parametrize("how", ["no program", "no folder"])
+def test_a_worker_that_cannot_be_started_fails_its_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    if how == "no program":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    else:
+        (tmp_path / "jobs").write_text("in the way")
+
+    async def run() -> Job:
+        queue = Queue(Folders(tmp_path), grace_seconds=0.2)
+        job, _ = await queue.submit(plan_of(tmp_path))
+        while not job.state.ended:
+            await asyncio.sleep(0.01)
+            job = await queue.job(job.id)
+        await queue.close()
+        return job
+
+    job = asyncio.run(asyncio.wait_for(run(), DEADLINE))
+    assert job.state is State.FAILED
+    assert job.error is not None
+    assert job.error["code"] == "training-not-started"
 
 
 def test_what_ran_when_the_backend_died_is_interrupted(tmp_path: Path) -> None:

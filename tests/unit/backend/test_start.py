@@ -58,9 +58,8 @@ def test_listening_is_said_when_the_backend_answers(tmp_path: Path) -> None:
 
 
 def test_without_json_a_person_reads_the_address(tmp_path: Path) -> None:
-    command = [PYTHON, "-m", "backend", "--port", "0", "--until-eof", "--data-dir", tmp_path / "data"]
     ended = subprocess.run(
-        command,
+        [PYTHON, "-m", "backend", "--port", "0", "--until-eof", "--data-dir", tmp_path / "data"],
         cwd=REPOSITORY,
         env=clean_environment(),
         stdin=subprocess.DEVNULL,

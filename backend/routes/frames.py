@@ -1,0 +1,71 @@
+"""How the app's monitors hear of a training: two of them, each with a dialect of its own on the same socket."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backend.states import State
+from backend.training.events import Changed, Event, Failed, Note, Progress, Saved
+
+# The app's monitor knows four words; the true state goes beside them.
+STATUS = {
+    State.QUEUED: "paused",
+    State.RUNNING: "running",
+    State.COMPLETED: "completed",
+    State.STOPPED: "completed",
+    State.INTERRUPTED: "paused",
+    State.FAILED: "failed",
+}
+
+
+def frames(event: Event) -> list[dict[str, Any]]:
+    """Return the WebSocket messages of an event, in both dialects that the app's monitors speak."""
+    match event:
+        case Progress():
+            return [_update(event), _metrics(event)]
+        case Note():
+            return [_log_entry(event.time, event.level, event.message)]
+        case Saved():
+            return [_log_entry(event.time, "INFO", f"Adapter saved in {event.adapter}")]
+        case Failed():
+            return [_log_entry(event.time, "ERROR", f"{event.message}. {event.remedy}")]
+        case Changed(state=state):
+            return [{"type": "status_change", "data": {"status": STATUS[state], "state": state.value}}]
+
+
+def _log_entry(time: str, level: str, message: str) -> dict[str, Any]:
+    return {"type": "log_entry", "data": {"log": {"time": time, "level": level, "message": message}}}
+
+
+def _update(event: Progress) -> dict[str, Any]:
+    return {
+        "type": "training_update",
+        "data": {
+            "step": event.step,
+            "totalSteps": event.total_steps,
+            "epoch": event.epoch,
+            "loss": event.loss,
+            "learningRate": event.learning_rate,
+            "tokensPerSecond": event.tokens_per_second,
+            "timeElapsed": event.elapsed,
+            "timeRemaining": event.remaining,
+            "progress": round(100 * event.step / event.total_steps),
+        },
+    }
+
+
+def _metrics(event: Progress) -> dict[str, Any]:
+    return {
+        "type": "metrics",
+        "data": {
+            "step": event.step,
+            "epoch": event.epoch,
+            "loss": event.loss,
+            "learning_rate": event.learning_rate,
+            "grad_norm": event.grad_norm,
+            "throughput": event.tokens_per_second,
+            "timestamp": event.time,
+            "elapsed_time": event.elapsed,
+            "estimated_time_remaining": event.remaining,
+        },
+    }
