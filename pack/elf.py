@@ -11,6 +11,8 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pack.errors import InterpreterUnsupported
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -42,12 +44,12 @@ def elf_files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if is_elf(path))
 
 
-def libraries(path: Path) -> tuple[dict[str, Path], set[str]]:
-    """Return what the loader finds for a program or library, all the way down, and what it does not find.
+def libraries(*paths: Path) -> tuple[dict[str, Path], set[str]]:
+    """Return what the loader finds for programs and libraries, all the way down, and what it does not find.
 
     glibc's own libraries are left out.
     """
-    listed = _run("ldd", str(path), may_fail=True)
+    listed = _run("ldd", *map(str, paths), may_fail=True)
     found = {name: Path(place) for name, place in _RESOLVED.findall(listed)}
     return {name: place for name, place in found.items() if not is_glibc(name)}, set(_MISSING.findall(listed))
 
@@ -101,6 +103,11 @@ def _patchelf(*arguments: str) -> None:
 
 
 def _run(*command: str, may_fail: bool = False) -> str:
-    """Run a tool in a plain environment and return its output."""
+    """Run a tool in a plain environment and return its output; raise InterpreterUnsupported where it is absent."""
     environment = {"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "LC_ALL": "C"}
-    return subprocess.run(command, capture_output=True, text=True, check=not may_fail, env=environment).stdout
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, check=not may_fail, env=environment)
+    except FileNotFoundError as error:
+        problem = f"the program {command[0]} is not installed (Debian has it in binutils or libc-bin)"
+        raise InterpreterUnsupported(problem, Path(command[-1])) from error
+    return ended.stdout

@@ -14,12 +14,16 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from launcher.platforms import Platform
 from pack import elf
 from pack.condapackage import CondaPackage, write_package
 from pack.errors import InterpreterUnsupported
-from pack.interpreter import NOT_STDLIB, Interpreter, Layout, describe, sources
+from pack.interpreter import Interpreter, Layout, describe, sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REVISION = 3
 """Raised when the same interpreter becomes a different package."""
@@ -42,12 +46,14 @@ def write_python(python: Path, *, channel: Path, platform: Platform, minor: str,
     interpreter = describe(python)
     if interpreter.minor != minor:
         raise InterpreterUnsupported(f"it is Python {interpreter.version}; environment.yml asks for {minor}", python)
-    build = f"h{_fingerprint(interpreter)[:7]}_0_cpython"
+    scratch.mkdir(parents=True, exist_ok=True)
+    libraries = needed_libraries(interpreter, scratch)
+    build = f"h{_fingerprint(interpreter, libraries)[:7]}_0_cpython"
     present = channel / platform / f"python-{interpreter.version}-{build}.conda"
     if present.exists():
         return present, False
     files = scratch / "python"
-    stage(interpreter, files)
+    stage(interpreter, libraries, files)
     package = CondaPackage(
         name="python",
         version=interpreter.version,
@@ -63,22 +69,40 @@ def write_python(python: Path, *, channel: Path, platform: Platform, minor: str,
     return write_package(package, files=files, channel=channel, license_files=licenses, placeholder=PLACEHOLDER), True
 
 
-def stage(interpreter: Interpreter, prefix: Path) -> None:
-    """Lay the interpreter out under `prefix`, at home in any folder."""
+def needed_libraries(interpreter: Interpreter, scratch: Path) -> dict[str, Path]:
+    """Return the shared libraries beyond glibc that the interpreter and its extension modules need, by their names.
+
+    The loader says where they are: for the C++ libraries, of a copy of the program in `scratch` that needs them too.
+    Raises InterpreterUnsupported where it does not find one.
+    """
+    extensions = [source for source, place in sources(interpreter) if "/lib-dynload/" in place]
+    needed, missing = elf.libraries(interpreter.executable, *extensions)
+    program = scratch / "with-cxx"
+    shutil.copy(interpreter.executable, program)
+    elf.add_needed(program, CXX_LIBRARIES)
+    with_cxx, _ = elf.libraries(program)
+    needed |= {name: with_cxx[name] for name in CXX_LIBRARIES if name in with_cxx}
+    missing |= set(CXX_LIBRARIES) - set(needed)
+    if missing:
+        raise InterpreterUnsupported(f"{', '.join(sorted(missing))} cannot be found", interpreter.executable)
+    return needed
+
+
+def stage(interpreter: Interpreter, libraries: Mapping[str, Path], prefix: Path) -> None:
+    """Lay the interpreter out under `prefix` with the shared libraries it needs, at home in any folder."""
     _copy_text_and_extensions(interpreter, prefix)
-    _copy_libraries(interpreter, prefix)
+    elf.add_needed(prefix / "bin" / f"python{interpreter.minor}", CXX_LIBRARIES)
+    _copy_libraries(interpreter, libraries, prefix)
     _make_relative(prefix)
     _remove_paths(interpreter, prefix)
 
 
-def _fingerprint(interpreter: Interpreter) -> str:
-    """Return a digest of what the package is made from: the interpreter's program, and every file's size."""
-    told = [REVISION, PLACEHOLDER, interpreter.version, interpreter.layout]
-    digest = hashlib.sha256(json.dumps(told).encode())
-    for source, target in sources(interpreter):
-        digest.update(f"{target} {source.stat().st_size}\n".encode())
-    with interpreter.executable.open("rb") as file:
-        digest.update(hashlib.file_digest(file, "sha256").digest())
+def _fingerprint(interpreter: Interpreter, libraries: Mapping[str, Path]) -> str:
+    """Return a digest of all that the package is made from."""
+    digest = hashlib.sha256(json.dumps([REVISION, PLACEHOLDER, interpreter.version, interpreter.layout]).encode())
+    for source, place in [*sources(interpreter), *((path, name) for name, path in sorted(libraries.items()))]:
+        with source.open("rb") as file:
+            digest.update(f"{place} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     return digest.hexdigest()
 
 
@@ -96,29 +120,16 @@ def _copy_text_and_extensions(interpreter: Interpreter, prefix: Path) -> None:
         (prefix / "bin" / name).symlink_to(f"python{interpreter.minor}")
 
 
-def _copy_libraries(interpreter: Interpreter, prefix: Path) -> None:
-    """Copy the shared libraries that interpreter and extension modules need, and their licences."""
-    program = prefix / "bin" / f"python{interpreter.minor}"
-    elf.add_needed(program, CXX_LIBRARIES)
-    needed, missing = elf.libraries(interpreter.executable)
-    for extension in sorted(interpreter.stdlib.glob("lib-dynload/*.so")):
-        if not NOT_STDLIB.search(f"lib-dynload/{extension.name}"):
-            found, lost = elf.libraries(extension)
-            needed |= found
-            missing |= lost
-    with_cxx, _ = elf.libraries(program)
-    needed |= {name: with_cxx[name] for name in CXX_LIBRARIES if name in with_cxx}
-    missing |= set(CXX_LIBRARIES) - set(needed)
-    if missing:
-        raise InterpreterUnsupported(f"{', '.join(sorted(missing))} cannot be found", interpreter.executable)
-    for soname, source in sorted(needed.items()):
+def _copy_libraries(interpreter: Interpreter, libraries: Mapping[str, Path], prefix: Path) -> None:
+    """Copy shared libraries, each under the name that programs ask for, and their licences."""
+    for soname, source in sorted(libraries.items()):
         target = prefix / "lib" / soname
         shutil.copyfile(source, target)
         target.chmod(0o755)
     libpython = f"libpython{interpreter.minor}.so"
-    if f"{libpython}.1.0" in needed:
+    if f"{libpython}.1.0" in libraries:
         (prefix / "lib" / libpython).symlink_to(f"{libpython}.1.0")
-    _copy_licenses(interpreter, set(needed.values()), prefix / "share" / "licenses" / "python")
+    _copy_licenses(interpreter, set(libraries.values()), prefix / "share" / "licenses" / "python")
 
 
 def _copy_licenses(interpreter: Interpreter, libraries: set[Path], into: Path) -> None:

@@ -16,7 +16,7 @@ from launcher.platforms import Platform
 from pack import elf
 from pack.errors import InterpreterUnsupported
 from pack.interpreter import Interpreter, Layout, describe
-from pack.pythonpackage import PLACEHOLDER, stage, write_python
+from pack.pythonpackage import PLACEHOLDER, needed_libraries, stage, write_python
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the interpreter is packed on linux-64 only")
 
@@ -45,9 +45,7 @@ def package(channel: Path) -> Path:
 @pytest.fixture(scope="module")
 def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Debian's Python, laid out for a prefix."""
-    prefix = tmp_path_factory.mktemp("debian")
-    stage(describe(DEBIAN), prefix)
-    return prefix
+    return staged(describe(DEBIAN), tmp_path_factory.mktemp("debian"))
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +54,17 @@ def standalone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     A real one is on no package index, so it is made here from this interpreter.
     """
-    own = describe(Path(sys.executable))
-    base = tmp_path_factory.mktemp("standalone") / "python"
-    stage(own, base)
+    base = staged(describe(Path(sys.executable)), tmp_path_factory.mktemp("standalone"))
     for path in base.rglob("*"):
         if path.is_file() and not path.is_symlink() and PLACEHOLDER.encode() in path.read_bytes():
             path.write_bytes(path.read_bytes().replace(PLACEHOLDER.encode(), b"/install"))
     return base
+
+
+def staged(interpreter: Interpreter, folder: Path) -> Path:
+    """Lay an interpreter out in a folder for a prefix, and return that."""
+    stage(interpreter, needed_libraries(interpreter, folder), folder / "prefix")
+    return folder / "prefix"
 
 
 def run(prefix: Path, code: str) -> str:
@@ -218,7 +220,7 @@ def test_debians_libraries_are_brought_along(debian: Path) -> None:
 
 def test_a_standalone_build_is_packed_from_wherever_it_was_moved(standalone: Path, tmp_path: Path) -> None:
     interpreter = describe(standalone / "bin" / "python3.11")
-    stage(interpreter, tmp_path / "prefix")
+    staged(interpreter, tmp_path)
 
     assert (interpreter.layout, interpreter.built_for) == (Layout.STANDALONE, "/install")
     assert run(tmp_path / "prefix", f"import {MODULES}, sys; print(sys.prefix)") == str(tmp_path / "prefix")
