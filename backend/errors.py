@@ -8,7 +8,8 @@ BackendError
 │   └── ModuleMissing         module-missing          63
 └── RequestError              answers one request: HTTP status 4xx or 5xx
     ├── RequestInvalid        request-invalid        422
-    ├── NotFound              not-found              404
+    ├── HttpError             not-found, method-not-allowed … as HTTP has them
+    ├── InternalError         internal-error         500
     ├── ModelMissing          model-missing          422
     ├── DatasetMissing        dataset-missing        422
     ├── DatasetUnusable       dataset-unusable       422
@@ -16,7 +17,10 @@ BackendError
     ├── JobEnded              job-ended              409
     ├── JobsElsewhere         jobs-elsewhere         409
     ├── JobsTooNew            jobs-too-new           409
-    └── Refused               host-not-allowed, origin-not-allowed 403, token-missing, token-wrong 401
+    └── Refused               host-not-allowed, origin-not-allowed 403; token-missing, token-wrong 401
+
+What ends a job, rather than a request, is kept with the job in the same shape: training-failed, training-not-started
+(training/process.py), out-of-memory, model-not-loaded, adapter-not-fitting (training/worker.py).
 """
 
 from __future__ import annotations

@@ -202,8 +202,8 @@ class Queue:
             return State.FAILED, WorkerNotStarted(error, folder)
         if self._closing:
             run.ask(State.INTERRUPTED)
-        elif run.asked is not None:  # while the process was being made
-            run.ask(run.asked)
+        if run.asked is not None:  # while the process was being made, so that there is nothing to save yet
+            run.kill()
         assert run.process.stdout is not None
         ending = asyncio.create_task(_end(run.process))
         async for line in run.process.stdout:
