@@ -6,27 +6,29 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import zstandard
 
-from launcher.document import DocumentError
-from launcher.manifest import MANIFEST_NAME, Floor, Index, Manifest, Part, room
+from launcher.manifest import MANIFEST_NAME, Floor, Kind, Manifest, Part, room
+from launcher.paths import check_paths
 from pack.bytecode import with_bytecode
-from pack.condapack import collect, records, shortest_placeholder
+from pack.condapack import collect, shortest_placeholder
 from pack.errors import UnsafeEntries
+from pack.folder import replaced
+from pack.records import public_address, records
 from pack.write import LEVEL, PART_SIZE, write_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from launcher.manifest import Entry
+    from launcher.manifest import Entry, Index
     from launcher.platforms import Platform
     from pack.progress import Progress
+    from pack.source import Source
 
 # What the backend cannot do without: their versions stand in the manifest, and verify imports them.
 CRITICAL = ("python", "pytorch", "transformers", "peft", "fastapi", "uvicorn")
@@ -55,47 +57,45 @@ def build_archive(
     """Pack the environment in `prefix` into `folder`, whole or not at all; return its manifest.
 
     `lock` is the lock's sha256, `cache` holds bytecode between builds, `machine_folders` are places that exist on
-    this machine alone and must not occur in any entry. Raises PrefixNotPackable, UnmanagedFiles, MachinePathFound,
-    UnsafeEntries.
+    this machine alone and must not occur in any entry. Raises PrefixNotPackable, UnmanagedFiles, UnsafeEntries,
+    MachinePathFound, PlaceholderLeft, SourceChanged.
     """
+    channel = public_address(channel)
     progress("collect", 0, 1)
     sources = collect(prefix, channel)
     progress("collect", 1, 1)
+    _refuse_unsafe(sources, platform)
     placeholder = shortest_placeholder(prefix, sources)
     sources = with_bytecode(sources, prefix / platform.python, cache, progress)
-    unfinished = folder.with_name(folder.name + ".new")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    written = write_archive(
-        sources,
-        unfinished,
-        machine_paths=[os.fsencode(place) for place in machine_folders],
-        progress=progress,
-        level=level,
-        part_size=part_size,
-    )
-    _refuse_unsafe(written.index, platform)
-    packages = records(prefix)
-    manifest = Manifest(
-        runtime=runtime_id(written.index.entries),
-        version=version,
-        platform=platform,
-        accelerator=accelerator,
-        created_at=_created_at(os.environ).isoformat().replace("+00:00", "Z"),
-        channel=channel,
-        lock=lock,
-        packages={record["name"]: record["version"] for record in packages if record["name"] in CRITICAL},
-        floor=_floor(packages),
-        placeholder=placeholder,
-        longest_path=max(len(entry.path) for entry in written.index.entries),
-        disk=room(written.index.entries),
-        entries=len(written.index.entries),
-        parts=written.parts,
-        index=_write_index(written.index, unfinished),
-    )
-    (unfinished / MANIFEST_NAME).write_text(json.dumps(manifest.to_dict(), indent=1) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    unfinished.rename(folder)
+    with replaced(folder) as unfinished:
+        written = write_archive(
+            sources,
+            unfinished,
+            machine_paths=[os.fsencode(place) for place in machine_folders],
+            progress=progress,
+            level=level,
+            part_size=part_size,
+        )
+        packages = records(prefix)
+        manifest = Manifest(
+            runtime=runtime_id(written.index.entries),
+            version=version,
+            platform=platform,
+            accelerator=accelerator,
+            created_at=_created_at(os.environ).isoformat().replace("+00:00", "Z"),
+            channel=channel,
+            lock=lock,
+            packages={record["name"]: record["version"] for record in packages if record["name"] in CRITICAL},
+            floor=_floor(packages),
+            placeholder=placeholder,
+            longest_path=max(len(entry.path) for entry in written.index.entries),
+            disk=room(written.index.entries),
+            entries=len(written.index.entries),
+            parts=written.parts,
+            index=_write_index(written.index, unfinished),
+        )
+        text = json.dumps(manifest.to_dict(), indent=1) + "\n"
+        (unfinished / MANIFEST_NAME).write_text(text, encoding="utf-8", newline="\n")
     return manifest
 
 
@@ -116,12 +116,10 @@ def runtime_id(entries: Iterable[Entry]) -> str:
     return digest.hexdigest()
 
 
-def _refuse_unsafe(index: Index, platform: Platform) -> None:
-    """Raise UnsafeEntries for what the launcher would refuse: the reader's own check, on the writer's side."""
-    try:
-        Index.from_dict(index.to_dict(), platform)
-    except DocumentError as error:
-        raise UnsafeEntries(str(error)) from error
+def _refuse_unsafe(sources: Iterable[Source], platform: Platform) -> None:
+    """Raise UnsafeEntries for what the launcher would refuse to write: the reader's own check, before a byte is."""
+    if reason := check_paths(((s.path, s.kind is Kind.FOLDER, s.target) for s in sources), platform):
+        raise UnsafeEntries(reason)
 
 
 def _write_index(index: Index, folder: Path) -> Part:

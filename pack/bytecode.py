@@ -15,8 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from launcher.manifest import Kind
-from pack.condapack import Source
 from pack.errors import ProgramFailed
+from pack.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,12 +42,15 @@ _BATCH = 200  # files a child compiles: small enough that progress moves
 
 
 def with_bytecode(sources: Sequence[Source], python: Path, cache: Path, progress: Progress) -> list[Source]:
-    """Return the sources with bytecode beside each `.py` that is not relocated, and no other bytecode.
+    """Return the sources with bytecode beside each `.py` that is not relocated, and none that a package brought.
+
+    A module that a package brings as bytecode alone stays: it has no source to be made from.
 
     `python` is the prefix's interpreter; what it made is kept in `cache` under the digest of its source and path.
     """
     tag, magic = _ask(python)
-    kept = [source for source in sources if not source.path.endswith(".pyc")]
+    paths = {source.path for source in sources}
+    kept = [source for source in sources if not _can_be_made(source.path, paths)]
     wanted = [
         s for s in kept if s.kind is Kind.FILE and s.path.endswith(".py") and not s.relocated and s.at is not None
     ]
@@ -65,6 +68,10 @@ def with_bytecode(sources: Sequence[Source], python: Path, cache: Path, progress
         for source in wanted
         if made[source.path].stat().st_size
     ]
+
+
+def _can_be_made(path: str, paths: set[str]) -> bool:
+    return path.endswith(".pyc") and ("__pycache__/" in path or path.removesuffix("c") in paths)
 
 
 def _ask(python: Path) -> tuple[str, str]:

@@ -11,8 +11,9 @@ import json
 import os
 import re
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from conda_pack import CondaEnv, CondaPackException
 from conda_pack.core import Packer
@@ -20,40 +21,24 @@ from conda_pack.core import Packer
 from launcher.manifest import Kind
 from pack.errors import PrefixNotPackable, UnmanagedFiles
 from pack.literals import quote_safely
+from pack.records import FOLDER, owners, placeholders, plain_record, records
+from pack.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 # rattler marks the prefix as a cache; it belongs to no package and nothing reads it.
 _LEFT_OUT = frozenset({"CACHEDIR.TAG", "conda-meta/CACHEDIR.TAG"})
-_RECORDS = "conda-meta/"
 _HISTORY = b"==> made by peft-studio-engine <==\n"
+# Stands for the build prefix where an installer wrote it into a script, the same on every machine.
+_STAND_IN = "/peft-studio-build-prefix"
 # CPython finds its own place, and conda-pack leaves the interpreter alone: it runs conda-unpack.
 _INTERPRETER = re.compile(r"bin/python")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A file, link or folder to be archived; `package` is the conda package it came with, "" for conda-pack's own.
-
-    A file's bytes are `content` where that is set, else those of the file `at`.
-    """
-
-    path: str
-    package: str
-    kind: Kind
-    mode: int = 0o644
-    target: str = ""
-    at: Path | None = None
-    content: bytes | None = None
-    relocated: bool = False
-
-    def read(self) -> bytes:
-        """Return all of the bytes."""
-        if self.content is not None:
-            return self.content
-        assert self.at is not None, "a source without content has a file"
-        return self.at.read_bytes()
+# What may hold a placeholder though nothing rewrites it, and why.
+_NEVER_REWRITTEN = {
+    "bin/python*": "conda-unpack leaves all of that name alone; CPython finds its own place, python3-config is C's",
+    "conda-meta/*.json": "a record says which placeholders its package was built with",
+}
 
 
 def collect(prefix: Path, channel: str) -> list[Source]:
@@ -73,23 +58,41 @@ def collect(prefix: Path, channel: str) -> list[Source]:
     packer = Packer(str(prefix), notes)
     for file in files:
         packer.add(file)
-    # conda-pack records every text file of unknown origin: only those that hold the placeholder are rewritten.
-    holders = {
-        _posix(target): (target, placeholder, mode)
-        for target, placeholder, mode in packer.prefixes
-        if placeholder.encode() in notes.read(target) and not _INTERPRETER.match(target)
-    }
-    packer.prefixes = [holders[path] for path in sorted(holders)]
+    packer.prefixes = _holders(packer.prefixes, notes, str(prefix))
+    relocated = {_posix(target) for target, _, _ in packer.prefixes}
     notes.keep_content = True  # what follows lies in temporary files that conda-pack removes at once
     packer.finish()
-    owners = _owners(prefix)
-    for path, (_, placeholder, mode) in holders.items():
-        if path.endswith(".py") and mode == "text":
-            notes.replace(path, quote_safely(notes.read(path), placeholder))
-    return [
-        _source(path, note, owners.get(path, ""), channel, relocated=path in holders)
-        for path, note in sorted(notes.found.items())
-    ]
+    owner, forbidden = owners(prefix), placeholders(prefix)
+    found = []
+    for path, note in sorted(notes.found.items()):
+        package = owner.get(path, "")
+        source = _source(path, note, package, channel)
+        if path in relocated:
+            found.append(replace(source, relocated=True))
+        elif any(fnmatchcase(path, pattern) for pattern in _NEVER_REWRITTEN):
+            found.append(source)
+        else:
+            found.append(replace(source, forbidden=(os.fsencode(prefix), *forbidden.get(package, ()))))
+    return found
+
+
+def _holders(prefixes: Iterable[tuple[str, str, str]], notes: _Notes, prefix: str) -> list[tuple[str, str, str]]:
+    """Return those (path, placeholder, mode) that conda-unpack has to rewrite, and make their content fit for it.
+
+    conda-pack records every text file of unknown origin: only those that hold the placeholder are rewritten.
+    """
+    holders = []
+    for target, declared, mode in sorted(prefixes):
+        path, placeholder = _posix(target), declared
+        if _INTERPRETER.match(path) or not notes.source(path).holds(declared.encode()):
+            continue
+        if mode == "text" and declared == prefix:
+            placeholder = _STAND_IN
+            notes.replace(path, notes.source(path).read().replace(prefix.encode(), placeholder.encode()))
+        if mode == "text" and path.endswith(".py"):
+            notes.replace(path, quote_safely(notes.source(path).read(), placeholder))
+        holders.append((target, placeholder, mode))
+    return holders
 
 
 def shortest_placeholder(prefix: Path, sources: Iterable[Source]) -> int | None:
@@ -102,12 +105,6 @@ def shortest_placeholder(prefix: Path, sources: Iterable[Source]) -> int | None:
         if entry.get("file_mode") == "binary" and entry["_path"] in relocated
     ]
     return min(lengths, default=None)
-
-
-def records(prefix: Path) -> list[dict[str, Any]]:
-    """Return the records of the packages in `prefix`, by name."""
-    found = [json.loads(path.read_bytes()) for path in (prefix / "conda-meta").glob("*.json")]
-    return sorted(found, key=lambda record: str(record["name"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +130,9 @@ class _Notes:
         at = Path(source)
         self.found[_posix(target)] = _Note(at, content, at.lstat().st_mode)
 
-    def read(self, target: str) -> bytes:
-        note = self.found[_posix(target)]
-        return note.at.read_bytes() if note.content is None else note.content
+    def source(self, path: str) -> Source:
+        note = self.found[path]
+        return Source(path=path, package="", kind=Kind.FILE, at=note.at, content=note.content)
 
     def replace(self, path: str, content: bytes) -> None:
         self.found[path] = replace(self.found[path], content=content)
@@ -145,50 +142,17 @@ def _posix(target: str) -> str:
     return target.replace(os.sep, "/")
 
 
-def _source(path: str, note: _Note, package: str, channel: str, *, relocated: bool) -> Source:
+def _source(path: str, note: _Note, package: str, channel: str) -> Source:
     if note.content is None and note.at.is_symlink():
         return Source(path=path, package=package, kind=Kind.LINK, target=str(note.at.readlink()))
     if note.content is None and note.at.is_dir():
         return Source(path=path, package=package, kind=Kind.FOLDER, mode=0o755)
     content = note.content
-    if path == "conda-meta/history":
+    if path == f"{FOLDER}history":
         content = _HISTORY
-    elif path.startswith(_RECORDS) and path.endswith(".json"):
-        content = _plain_record(json.loads(note.content or note.at.read_bytes()), channel)
+    elif path.startswith(FOLDER) and path.endswith(".json"):
+        content = plain_record(json.loads(note.content or note.at.read_bytes()), channel)
     # Only whether it may be run is the file's own: the rest is the umask of whoever unpacked a package here.
     mode = 0o755 if note.mode & 0o111 else 0o644
-    return Source(
-        path=path,
-        package=package,
-        kind=Kind.FILE,
-        mode=mode,
-        at=None if content is not None else note.at,
-        content=content,
-        relocated=relocated,
-    )
-
-
-def _plain_record(record: Mapping[str, Any], channel: str) -> bytes:
-    """Return a package's record without times and folders of this machine."""
-    plain = {
-        key: value for key, value in record.items() if key not in {"timestamp", "requested_spec", "requested_specs"}
-    }
-    plain["channel"] = channel
-    if not str(plain.get("url", "")).startswith("https:"):
-        plain["url"] = f"{channel}/{plain['subdir']}/{plain['fn']}"
-    # The hash of a file as installed here says where "here" was.
-    paths = plain.get("paths_data", {}).get("paths", ())
-    plain["paths_data"] = {
-        **plain.get("paths_data", {}),
-        "paths": [{key: value for key, value in entry.items() if key != "sha256_in_prefix"} for entry in paths],
-    }
-    return json.dumps(plain, indent=1, sort_keys=True).encode() + b"\n"
-
-
-def _owners(prefix: Path) -> dict[str, str]:
-    owners = {}
-    for path in (prefix / "conda-meta").glob("*.json"):
-        record = json.loads(path.read_bytes())
-        owners[f"{_RECORDS}{path.name}"] = record["name"]
-        owners |= dict.fromkeys(record["files"], record["name"])
-    return owners
+    at = None if content is not None else note.at
+    return Source(path=path, package=package, kind=Kind.FILE, mode=mode, at=at, content=content)

@@ -203,7 +203,7 @@ class VerificationFailed(PackError):
 
 
 class PlatformNotBuildable(PackError):
-    """This machine cannot build for the platform asked for."""
+    """A platform was asked for that cannot be built for on the machine at hand."""
 
     code, exit_status = "platform-not-buildable", 55
 
@@ -231,4 +231,29 @@ class UnsafeEntries(PackError):
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"The environment cannot be shipped: {reason}.", "Leave out, or mend, the package that brings this entry."
+        )
+
+
+class SourceChanged(PackError):
+    """A file of the build prefix changed, or went, while it was packed."""
+
+    code, exit_status = "source-changed", 58
+
+    def __init__(self, entry: str, change: str) -> None:
+        super().__init__(
+            f"{entry} did not hold still while it was packed: {change}.",
+            "Let nothing else work in the build folder, and run the same command again.",
+        )
+
+
+class PlaceholderLeft(PackError):
+    """A file holds the build prefix or a placeholder, and nothing would rewrite it where it is installed."""
+
+    code, exit_status = "placeholder-left", 59
+
+    def __init__(self, entry: str, placeholder: str) -> None:
+        shown = placeholder if len(placeholder) <= 80 else f"{placeholder[:77]}..."
+        super().__init__(
+            f"{entry} holds {shown}, and nothing rewrites it where the runtime is installed.",
+            "Mend the package that brings the file: its info/paths.json has to declare the placeholder.",
         )

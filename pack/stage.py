@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from launcher.resources import file_digest
+from pack.folder import replaced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,18 +22,15 @@ _ELECTRON_NAMES = {"linux": "linux", "osx": "darwin", "win": "win32"}  # process
 
 def stage(archive: Path, stub: Path, manifest: Manifest, resources: Path, progress: Progress) -> None:
     """Bring the archive and the stub together in `resources`, whole or not at all; engine.json is written last."""
-    unfinished = resources.with_name(resources.name + ".new")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    shutil.copytree(stub, unfinished, symlinks=True)
-    files = sorted(path for path in archive.iterdir() if path.is_file())
-    for number, path in enumerate(files):
-        progress("stage", number, len(files))
-        # A copy, never a second name: whoever edits the staged files must not edit the archive they came from.
-        shutil.copyfile(path, unfinished / path.name)
-    progress("stage", len(files), len(files))
-    write_engine(unfinished, manifest)
-    shutil.rmtree(resources, ignore_errors=True)
-    unfinished.rename(resources)
+    with replaced(resources) as unfinished:
+        shutil.copytree(stub, unfinished, symlinks=True, dirs_exist_ok=True)
+        files = sorted(path for path in archive.iterdir() if path.is_file())
+        for number, path in enumerate(files):
+            progress("stage", number, len(files))
+            # A copy, never a second name: whoever edits the staged files must not edit the archive they came from.
+            shutil.copyfile(path, unfinished / path.name)
+        progress("stage", len(files), len(files))
+        write_engine(unfinished, manifest)
 
 
 def write_engine(folder: Path, manifest: Manifest) -> None:

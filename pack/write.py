@@ -13,23 +13,24 @@ from typing import TYPE_CHECKING
 import zstandard
 
 from launcher.manifest import Entry, Frame, Index, Kind, Part
-from pack.errors import MachinePathFound
+from pack.errors import MachinePathFound, PlaceholderLeft, SourceChanged
+from pack.source import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import BinaryIO, Self
 
-    from pack.condapack import Source
     from pack.progress import Progress
+    from pack.source import Source
 
 PART_SIZE = 2**31 - 1  # bytes: release hosts refuse 2 GiB, and accept one byte less
 FRAME_SIZE = 16 * 1024 * 1024  # unpacked bytes: one for each core is what a restore holds in memory
 LEVEL = 9  # zstd's; docs/benchmarks.md compares
 # One for all entries of all releases, since a second's change makes another frame. The first that zip knows, too.
 _MTIME = 315532800  # 1980-01-01T00:00:00Z
-_READ_SIZE = 4 * 1024 * 1024
 _BLOCK = tarfile.BLOCKSIZE
+_MEMORY = 384 * 1024 * 1024  # bytes for frames under way, of the 512 MiB that a build may take on any machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,8 @@ def write_archive(
     """Write `sources` as an archive into `folder`.
 
     Each package's files lie together, in frames of their own, so that a package that did not change gives the same
-    frames in the next release. Raises MachinePathFound where a file holds one of `machine_paths`.
+    frames in the next release. Raises MachinePathFound where a file holds one of `machine_paths`, PlaceholderLeft
+    where it holds what it must not, SourceChanged where it does not hold still.
     """
     ordered = sorted(sources, key=lambda source: (source.package, source.path))
     entries = []
@@ -71,63 +73,60 @@ def write_archive(
 
 
 def _add(source: Source, frames: _Frames, machine_paths: Sequence[bytes]) -> Entry:
-    member = tarfile.TarInfo(source.path)
-    member.mode, member.mtime = source.mode, _MTIME
-    if source.kind is Kind.FILE:
-        member.size = len(source.content) if source.content is not None else _size(source)
-    else:
-        member.type = tarfile.SYMTYPE if source.kind is Kind.LINK else tarfile.DIRTYPE
-        member.linkname = source.target
-    header = member.tobuf(tarfile.PAX_FORMAT)
-    frames.make_room(len(header) + member.size + _BLOCK)
+    size = source.size()
+    header = _header(source, size)
+    stands_alone = not frames.make_room(len(header) + size + -size % _BLOCK)
     frames.add(header)
-    frame, offset = frames.position
-    sha256 = ""
-    if source.kind is Kind.FILE:
-        digest, tail, size = hashlib.sha256(), b"", 0
-        for chunk in _chunks(source):
-            _refuse_machine_paths(source.path, tail + chunk, machine_paths)
-            tail = chunk[-max(map(len, machine_paths), default=1) :]
-            digest.update(chunk)
-            frames.add(chunk)
-            size += len(chunk)
-        if size != member.size:
-            raise OSError(f"{source.at} changed from {member.size} to {size} bytes while it was packed")
-        frames.add(bytes(-size % _BLOCK))
-        sha256 = digest.hexdigest()
-    placed = member.size > 0
+    frame, offset = frames.position if size else (0, 0)
+    sha256 = _add_bytes(source, size, frames, machine_paths) if source.kind is Kind.FILE else ""
+    if stands_alone:
+        frames.cut()
     return Entry(
         path=source.path,
         kind=source.kind,
         mode=source.mode,
-        size=member.size,
+        size=size,
         sha256=sha256,
         target=source.target,
         relocated=source.relocated,
-        frame=frame if placed else 0,
-        offset=offset if placed else 0,
+        frame=frame,
+        offset=offset,
     )
 
 
-def _size(source: Source) -> int:
-    assert source.at is not None
-    return source.at.stat().st_size
+def _header(source: Source, size: int) -> bytes:
+    member = tarfile.TarInfo(source.path)
+    member.mode, member.mtime, member.size, member.linkname = source.mode, _MTIME, size, source.target
+    member.type = {Kind.FILE: tarfile.REGTYPE, Kind.LINK: tarfile.SYMTYPE, Kind.FOLDER: tarfile.DIRTYPE}[source.kind]
+    return member.tobuf(tarfile.PAX_FORMAT)
 
 
-def _chunks(source: Source) -> Iterator[bytes]:
-    if source.content is not None:
-        yield source.content
-        return
-    assert source.at is not None
-    with source.at.open("rb", buffering=0) as stream:
-        while chunk := stream.read(_READ_SIZE):
-            yield chunk
+def _add_bytes(source: Source, size: int, frames: _Frames, machine_paths: Sequence[bytes]) -> str:
+    """Add a file's bytes and what fills its last block; return its sha256."""
+    digest, done = hashlib.sha256(), 0
+    search = Search((*machine_paths, *source.forbidden))
+    for chunk in source.chunks():
+        if found := search.find(chunk):
+            error = MachinePathFound if found in machine_paths else PlaceholderLeft
+            raise error(source.path, os.fsdecode(found))
+        done += len(chunk)
+        if done > size:
+            break
+        digest.update(chunk)
+        frames.add(chunk)
+    if done != size:
+        raise SourceChanged(source.path, f"it had {size} bytes, and now has {'more' if done > size else done}")
+    frames.add(bytes(-size % _BLOCK))
+    return digest.hexdigest()
 
 
-def _refuse_machine_paths(path: str, content: bytes, machine_paths: Sequence[bytes]) -> None:
-    for machine_path in machine_paths:
-        if machine_path in content:
-            raise MachinePathFound(path, os.fsdecode(machine_path))
+def threads_for(level: int, frame_size: int, cores: int) -> int:
+    """Return how many frames to compress at once: one a core, or as many as fit into the memory that there is."""
+    context = zstandard.ZstdCompressionParameters.from_level(
+        level, source_size=frame_size
+    ).estimated_compression_context_size()
+    # Each thread has a context, a frame it reads and one it writes; one more pair waits, and one is being filled.
+    return max(1, min(cores, (_MEMORY - 3 * frame_size) // (context + 2 * frame_size)))
 
 
 class _Frames:
@@ -140,7 +139,7 @@ class _Frames:
         self._level = level
         self._open = bytearray()
         self._cut = 0
-        self._threads = os.cpu_count() or 1
+        self._threads = threads_for(level, size, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads)
         self._pending: deque[tuple[int, Future[bytes]]] = deque()
 
@@ -159,10 +158,11 @@ class _Frames:
         """The number of the open frame, and the bytes in it."""
         return self._cut, len(self._open)
 
-    def make_room(self, size: int) -> None:
-        """Begin a new frame where `size` bytes would not fit into the open one."""
+    def make_room(self, size: int) -> bool:
+        """Begin a new frame where `size` bytes would not fit into the open one; return whether they now do."""
         if len(self._open) + size > self._size:
             self.cut()
+        return size <= self._size
 
     def add(self, content: bytes) -> None:
         """Add bytes, over as many frames as they take."""
@@ -181,7 +181,7 @@ class _Frames:
         content, self._open = bytes(self._open), bytearray()
         self._cut += 1
         self._pending.append((len(content), self._pool.submit(self._compress, content)))
-        # As many frames wait as there are cores, and one that is being written: that bounds the memory.
+        # As many frames are under way as there are threads, and one more waits: that bounds the memory.
         while len(self._pending) > self._threads + 1:
             self._write_next()
 
@@ -210,9 +210,9 @@ class _Parts:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         self._close()
-        if len(self.finished) == 1:
+        if kind is None and len(self.finished) == 1:
             part = self.finished[0]
             whole = Part(name="runtime.tar.zst", size=part.size, sha256=part.sha256)
             (self._folder / part.name).rename(self._folder / whole.name)

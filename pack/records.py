@@ -1,0 +1,74 @@
+"""The records of packages in a prefix (`conda-meta/*.json`): read, and made plain for other machines.
+
+https://github.com/conda/schemas/blob/main/prefix-record-1.schema.json describes them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FOLDER = "conda-meta/"
+# When and where it was installed, and who asked for it: true of this machine alone.
+_OF_THIS_MACHINE = frozenset(
+    {"timestamp", "requested_spec", "requested_specs", "extracted_package_dir", "package_tarball_full_path", "link"}
+)
+_TOKEN = re.compile("/t/[^/]+")  # how conda writes a channel's secret into its address
+
+
+def records(prefix: Path) -> list[dict[str, Any]]:
+    """Return the records of the packages in `prefix`, by name."""
+    found = [json.loads(path.read_bytes()) for path in (prefix / FOLDER).glob("*.json")]
+    return sorted(found, key=lambda record: str(record["name"]))
+
+
+def owners(prefix: Path) -> dict[str, str]:
+    """Return which package brought each path of `prefix`, its own record included."""
+    found = {}
+    for path in (prefix / FOLDER).glob("*.json"):
+        record = json.loads(path.read_bytes())
+        found[f"{FOLDER}{path.name}"] = record["name"]
+        found |= dict.fromkeys(record["files"], record["name"])
+    return found
+
+
+def placeholders(prefix: Path) -> dict[str, tuple[bytes, ...]]:
+    """Return the placeholders that each package's files hold where they are not yet installed, by package."""
+    return {
+        record["name"]: tuple(
+            sorted({row["prefix_placeholder"].encode() for row in _paths(record) if row.get("prefix_placeholder")})
+        )
+        for record in records(prefix)
+    }
+
+
+def plain_record(record: Mapping[str, Any], channel: str) -> bytes:
+    """Return a record without times, folders and secrets of this machine; `channel` stands for its local channels."""
+    plain = {key: value for key, value in record.items() if key not in _OF_THIS_MACHINE}
+    address = str(plain.get("url", ""))
+    is_public = address.startswith("https:")
+    plain["url"] = public_address(address) if is_public else f"{channel}/{plain['subdir']}/{plain['fn']}"
+    plain["channel"] = channel
+    plain["files"] = sorted(plain["files"])
+    # The hash of a file as installed here says where "here" was.
+    rows = [{key: value for key, value in row.items() if key != "sha256_in_prefix"} for row in _paths(record)]
+    plain["paths_data"] = {**plain.get("paths_data", {}), "paths": sorted(rows, key=lambda row: str(row["_path"]))}
+    return json.dumps(plain, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def public_address(address: str) -> str:
+    """Return a channel's or a package's address without user, password and token; names of channels stay."""
+    parts = urlsplit(address)
+    if not parts.netloc:
+        return address
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], _TOKEN.sub("", parts.path, count=1), "", ""))
+
+
+def _paths(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return list(record.get("paths_data", {}).get("paths", ()))
