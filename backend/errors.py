@@ -20,7 +20,8 @@ BackendError
     └── Refused               host-not-allowed, origin-not-allowed 403; token-missing, token-wrong 401
 
 What ends a job, rather than a request, is kept with the job in the same shape: training-failed, training-not-started
-(training/process.py), out-of-memory, model-not-loaded, adapter-not-fitting (training/worker.py).
+(training/process.py), out-of-memory, training-diverged, model-not-loaded, adapter-not-fitting
+(training/worker.py).
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ def _update(event: Progress) -> dict[str, Any]:
 
 
 def _metrics(event: Progress) -> dict[str, Any]:
+    known = {} if event.grad_norm is None else {"grad_norm": event.grad_norm}
     return {
         "type": "metrics",
         "data": {
@@ -62,10 +63,10 @@ def _metrics(event: Progress) -> dict[str, Any]:
             "epoch": event.epoch,
             "loss": event.loss,
             "learning_rate": event.learning_rate,
-            "grad_norm": event.grad_norm,
             "throughput": event.tokens_per_second,
             "timestamp": event.time,
             "elapsed_time": event.elapsed,
             "estimated_time_remaining": event.remaining,
+            **known,
         },
     }

@@ -11,7 +11,7 @@ from backend.states import State
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One logged step. Times in seconds; `time` is ISO 8601 with an offset."""
+    """One logged step. Times in seconds; `grad_norm` is None where it overflowed, as it may in half precision."""
 
     kind: ClassVar[str] = "progress"
 
@@ -21,7 +21,7 @@ class Progress:
     epoch: float
     loss: float
     learning_rate: float
-    grad_norm: float
+    grad_norm: float | None
     tokens_per_second: float
     elapsed: float
     remaining: float
@@ -76,7 +76,7 @@ _KINDS: dict[str, type[Event]] = {event.kind: event for event in (Progress, Note
 
 def to_line(event: Event) -> str:
     """Return the event as one line of JSON, without the line's end."""
-    return json.dumps({"event": event.kind, **asdict(event)})
+    return json.dumps({"event": event.kind, **asdict(event)}, allow_nan=False)  # NaN is no JSON to a browser
 
 
 def from_line(line: str | bytes) -> Event:

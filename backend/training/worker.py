@@ -11,6 +11,7 @@ SIGTERM asks it to stop: it finishes the step at hand, saves a checkpoint and en
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -173,6 +174,7 @@ def _arguments(transformers: Any, plan: TrainingPlan, **precision: bool) -> Any:
         **precision,
         logging_steps=1,
         logging_first_step=True,
+        logging_nan_inf_filter=False,  # it would show the last good loss in place of one that is none
         include_num_input_tokens_seen="all",
         save_strategy="no",
         report_to="none",
@@ -195,6 +197,10 @@ def _monitor(transformers: Any, tell: Callable[[Event], None], stop: StopRequest
         def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
             if "loss" not in logs:  # the summary at the end
                 return
+            loss, grad_norm = float(logs["loss"]), float(logs["grad_norm"])
+            if not math.isfinite(loss):
+                message = f"The training has diverged: the loss of step {state.global_step} is {loss}"
+                raise CannotTrain("training-diverged", message, "Choose a lower learning_rate or lora_alpha.")
             elapsed = time.monotonic() - self.began
             tell(
                 Progress(
@@ -202,9 +208,9 @@ def _monitor(transformers: Any, tell: Callable[[Event], None], stop: StopRequest
                     step=state.global_step,
                     total_steps=state.max_steps,
                     epoch=logs["epoch"],
-                    loss=float(logs["loss"]),
+                    loss=loss,
                     learning_rate=logs["learning_rate"],
-                    grad_norm=float(logs["grad_norm"]),
+                    grad_norm=grad_norm if math.isfinite(grad_norm) else None,
                     tokens_per_second=round(state.num_input_tokens_seen / elapsed, 1),
                     elapsed=round(elapsed, 3),
                     remaining=round(elapsed / state.global_step * (state.max_steps - state.global_step), 3),

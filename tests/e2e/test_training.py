@@ -152,6 +152,12 @@ def test_a_stopped_job_keeps_a_checkpoint(backend: Backend, material: Path) -> N
     ("changes", "code", "expected"),
     [
         pytest.param({"target_modules": ["no_such_layer"]}, "adapter-not-fitting", "no_such_layer", id="layer"),
+        pytest.param(
+            {"lora_alpha": 10**40},  # more than a 32-bit float can hold
+            "training-diverged",
+            "the loss of step",
+            id="diverging",
+        ),
         pytest.param({"model": "nobody/no-such-model"}, "model-not-loaded", "nobody/no-such-model", id="hub id"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from backend.clock import now
@@ -23,6 +25,7 @@ STEP = Progress(
 )
 EVENTS: list[Event] = [
     STEP,
+    dataclasses.replace(STEP, grad_norm=None),
     Note(time=now(), level="INFO", message="é\n"),
     Saved(time=now(), adapter="/adapters/1"),
     Failed(time=now(), code="out-of-memory", message="Memory ran out", remedy="Use less."),
