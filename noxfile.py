@@ -38,11 +38,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Do all that CI does: build the engine from wheels, lint, check types, run every test."""
+    """Do all that CI does: lint, check types, build the engine from wheels, run every test."""
     prepare(session, "pack", "backend", "test", "lint", "types")
-    session.run("python", "-m", "tests.build")
     check_style(session)
     check_types(session)
+    session.run("python", "-m", "tests.build")
     session.run("python", "-m", "pytest", *session.posargs)
 
 

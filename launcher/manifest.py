@@ -90,7 +90,8 @@ class Manifest:
     """The header of a runtime: who it is, where its bytes are, and what it needs.
 
     `disk` is the room it takes once installed, in bytes, files rounded up to blocks; `longest_path` the longest
-    entry path in characters; `placeholder` the shortest binary placeholder in bytes, None where no binary has one.
+    entry path in characters; `placeholder` the shortest binary placeholder in bytes, None where no binary has one;
+    `core` how many of the `entries`, from the first on, the backend's server process needs.
     """
 
     runtime: str
@@ -106,6 +107,7 @@ class Manifest:
     longest_path: int
     disk: int
     entries: int
+    core: int
     parts: tuple[Part, ...]
     index: Part
 
@@ -143,6 +145,7 @@ class Manifest:
             longest_path=node.child("longestPath").number(),
             disk=node.child("disk").number(),
             entries=node.child("entries").number(),
+            core=node.child("core").number(),
             parts=parts,
             index=Part.from_node(node.child("index")),
         )
@@ -164,6 +167,7 @@ class Manifest:
             "longestPath": self.longest_path,
             "disk": self.disk,
             "entries": self.entries,
+            "core": self.core,
             "parts": [part.to_dict() for part in self.parts],
             "index": self.index.to_dict(),
         }

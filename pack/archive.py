@@ -22,7 +22,7 @@ from pack.records import public_address, records
 from pack.write import LEVEL, PART_SIZE, write_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from launcher.manifest import Entry, Index
@@ -50,6 +50,7 @@ def build_archive(
     version: str,
     cache: Path,
     machine_folders: Sequence[Path],
+    find_core: Callable[[Sequence[Source]], frozenset[str]],
     progress: Progress,
     level: int = LEVEL,
     part_size: int = PART_SIZE,
@@ -57,8 +58,9 @@ def build_archive(
     """Pack the environment in `prefix` into `folder`, whole or not at all; return its manifest.
 
     `lock` is the lock's sha256, `cache` holds bytecode between builds, `machine_folders` are places that exist on
-    this machine alone and must not occur in any entry. Raises PrefixNotPackable, UnmanagedFiles, UnsafeEntries,
-    MachinePathFound, PlaceholderLeft, SourceChanged.
+    this machine alone and must not occur in any entry, `find_core` names the paths that come first.
+
+    Raises PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft, SourceChanged.
     """
     channel = public_address(channel)
     progress("collect", 0, 1)
@@ -67,10 +69,14 @@ def build_archive(
     _refuse_unsafe(sources, platform)
     placeholder = shortest_placeholder(prefix, sources)
     sources = with_bytecode(sources, prefix / platform.python, cache, progress)
+    progress("core", 0, 1)
+    core = find_core(sources)
+    progress("core", 1, 1)
     with replaced(folder) as unfinished:
         written = write_archive(
             sources,
             unfinished,
+            core=core,
             machine_paths=[os.fsencode(place) for place in machine_folders],
             progress=progress,
             level=level,
@@ -86,11 +92,12 @@ def build_archive(
             channel=channel,
             lock=lock,
             packages={record["name"]: record["version"] for record in packages if record["name"] in CRITICAL},
-            floor=_floor(packages),
+            floor=floor_of(packages),
             placeholder=placeholder,
             longest_path=max(len(entry.path) for entry in written.index.entries),
             disk=room(written.index.entries),
             entries=len(written.index.entries),
+            core=len(core),
             parts=written.parts,
             index=_write_index(written.index, unfinished),
         )
@@ -136,7 +143,7 @@ def _created_at(environment: Mapping[str, str]) -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def _floor(packages: Iterable[Mapping[str, Any]]) -> Floor:
+def floor_of(packages: Iterable[Mapping[str, Any]]) -> Floor:
     """Return the highest of what packages ask of the system's virtual packages."""
     found: dict[str, tuple[int, ...]] = {}
     for record in packages:

@@ -13,6 +13,7 @@ from launcher.resources import file_digest
 from pack.archive import build_archive, machine_folders
 from pack.backendwheel import BACKEND
 from pack.channel import build_channel
+from pack.core import find_core
 from pack.errors import NotBuilt, PlatformNotBuildable
 from pack.lock import Lock, read_lock, solve
 from pack.prefix import install
@@ -55,6 +56,7 @@ _SHAPE_ARCHIVES = (
     "pack/archive.py",
     "pack/bytecode.py",
     "pack/condapack.py",
+    "pack/core.py",
     "pack/literals.py",
     "pack/write.py",
 )
@@ -146,6 +148,7 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
         version=workspace.version,
         cache=workspace.bytecode,
         machine_folders=machine_folders(workspace.build),
+        find_core=lambda sources: find_core(workspace.prefix, sources, workspace.platform),
         progress=progress,
         level=workspace.level,
         part_size=workspace.part_size,

@@ -17,7 +17,7 @@ from pack.errors import MachinePathFound, PlaceholderLeft, SourceChanged
 from pack.source import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
     from typing import BinaryIO, Self
 
@@ -45,26 +45,27 @@ def write_archive(
     sources: Sequence[Source],
     folder: Path,
     *,
+    core: Collection[str] = (),
     machine_paths: Sequence[bytes],
     progress: Progress,
     level: int = LEVEL,
     part_size: int = PART_SIZE,
     frame_size: int = FRAME_SIZE,
 ) -> Written:
-    """Write `sources` as an archive into `folder`.
+    """Write `sources` as an archive into `folder`, those whose paths are in `core` first.
 
     Each package's files lie together, in frames of their own, so that a package that did not change gives the same
     frames in the next release. Raises MachinePathFound where a file holds one of `machine_paths`, PlaceholderLeft
     where it holds what it must not, SourceChanged where it does not hold still.
     """
-    ordered = sorted(sources, key=lambda source: (source.package, source.path))
+    ordered = sorted((source.path not in core, source.package, source.path, source) for source in sources)
     entries = []
     with _Parts(folder, part_size) as parts, _Frames(parts, frame_size, level) as frames:
-        package = ""
-        for number, source in enumerate(ordered):
-            if source.package != package:
+        group = None
+        for number, (is_rest, package, _, source) in enumerate(ordered):
+            if (is_rest, package) != group:
                 frames.cut()
-                package = source.package
+                group = (is_rest, package)
             entries.append(_add(source, frames, machine_paths))
             progress("archive", number + 1, len(ordered))
         frames.cut()

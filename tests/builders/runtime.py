@@ -6,14 +6,25 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from launcher.manifest import Manifest
 from launcher.platforms import Platform
 from pack.archive import build_archive
 from pack.progress import silent
 from tests.builders.prefix import Package, make_prefix, small_packages
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from launcher.manifest import Manifest
+    from pack.source import Source
+
 ROOT = Path(__file__).parents[2]
+
+
+def small_core(sources: Sequence[Source]) -> frozenset[str]:
+    """Return what the small backend needs: all but the ballast, and every relocated entry."""
+    return frozenset(source.path for source in sources if source.package != "ballast" or source.relocated)
 
 
 def make_resources(
@@ -32,6 +43,7 @@ def make_resources(
         version=version,
         cache=root / "bytecode",
         machine_folders=[root],
+        find_core=small_core,
         progress=silent,
         level=1,
         part_size=part_size,

@@ -1,0 +1,185 @@
+"""The core: what the backend's server process opens of a runtime, recorded by running it from the prefix.
+
+A few per cent of the runtime. The launcher restores it first, so that the server answers while the rest arrives.
+Nobody lists these files by hand: Python's own audit events (PEP 578) name every file that is opened, the system
+names every library that is loaded, and every route is asked for once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from launcher.environ import clean_environment
+from launcher.manifest import Kind
+from pack.errors import ProgramFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from launcher.platforms import Platform
+    from pack.source import Source
+
+# Runs in the prefix's interpreter: a program's module or path, then its arguments. Written last: what was opened.
+_RECORD = """
+import json, os, runpy, sys
+opened = set()
+def note(event, arguments):
+    if event in ("open", "import") and len(arguments) > 1:
+        path = arguments[0] if event == "open" else arguments[1]
+        if isinstance(path, (str, bytes, os.PathLike)):
+            opened.add(os.path.abspath(os.fsdecode(path)))
+sys.addaudithook(note)
+record, program, *sys.argv[1:] = sys.argv[1:]
+sys.argv[0] = program
+try:
+    if os.sep in program:
+        sys.path[0] = os.path.dirname(program)
+        runpy.run_path(program, run_name="__main__")
+    else:
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+except SystemExit as ended:
+    status = ended.code
+else:
+    status = 0
+if sys.platform == "darwin":
+    import ctypes
+    dyld = ctypes.CDLL(None)
+    dyld._dyld_get_image_name.restype = ctypes.c_char_p
+    opened |= {os.fsdecode(dyld._dyld_get_image_name(n)) for n in range(dyld._dyld_image_count())}
+elif sys.platform == "win32":
+    import psutil
+    opened |= {library.path for library in psutil.Process().memory_maps()}
+else:
+    opened |= {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if "/" in line}
+with open(record, "w", encoding="utf-8") as stream:
+    json.dump(sorted(opened), stream)
+sys.exit(status)
+"""
+_TOKEN = "recorded"  # noqa: S105 -- guards a server that lives for a second
+_SECONDS = 60  # what one answer may take before the recording has failed
+
+
+def find_core(prefix: Path, sources: Sequence[Source], platform: Platform) -> frozenset[str]:
+    """Return the paths of the core among `sources`, which are what conda-pack found in `prefix` and its bytecode.
+
+    Raises ProgramFailed where the server, run from the prefix, does not start or end as it should.
+    """
+    python = prefix / platform.python
+    with tempfile.TemporaryDirectory(prefix="core-") as scratch:
+        opened = _record_server(python, prefix, platform, Path(scratch))
+        opened |= _record_relocation(python, prefix, platform, sources, Path(scratch))
+    inside = {path for name in opened if (path := _inside(name, prefix)) is not None}
+    core = {
+        source.path
+        for source in sources
+        if source.path in inside or source.relocated or _source_of(source.path) in inside
+    }
+    return frozenset(core | _links_into(core | {platform.python}, sources))
+
+
+def walk(port: int, token: str) -> None:
+    """Ask the server on `port` for every route that its own description names, with nothing and with something."""
+    description = _call(port, "GET", "/api/openapi.json", token)
+    for path, methods in sorted(json.loads(description)["paths"].items()):
+        if path == "/api/shutdown":
+            continue
+        for method in sorted(methods):
+            place = path
+            while "{" in place:
+                place = place[: place.index("{")] + "none" + place[place.index("}") + 1 :]
+            _call(port, method.upper(), place, token)
+    _call(port, "POST", "/api/training/start", token, {"model": "/nonexistent", "dataset": "/nonexistent.jsonl"})
+
+
+def _record_server(python: Path, prefix: Path, platform: Platform, scratch: Path) -> set[str]:
+    record = scratch / "server.json"
+    arguments = ["--json", "--until-eof", "--port", "0", "--data-dir", str(scratch / "files")]
+    environment = clean_environment(os.environ, prefix, platform) | {"PEFT_STUDIO_TOKEN": _TOKEN}
+    with (
+        (scratch / "stderr").open("wb") as errors,
+        subprocess.Popen(
+            [python, "-c", _RECORD, record, "backend", *arguments],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        ) as server,
+    ):
+        assert server.stdout is not None
+        assert server.stdin is not None
+        first: dict[str, Any] = json.loads(server.stdout.readline() or b"{}")
+        if first.get("event") == "listening":
+            walk(first["port"], _TOKEN)
+        server.stdin.close()
+        status = server.wait()
+    if status or not record.exists():
+        said = (scratch / "stderr").read_text(encoding="utf-8", errors="replace")
+        raise ProgramFailed("The backend, run from the prefix,", status, f"{first} {said}")
+    return set(json.loads(record.read_text(encoding="utf-8")))
+
+
+def _record_relocation(
+    python: Path, prefix: Path, platform: Platform, sources: Sequence[Source], scratch: Path
+) -> set[str]:
+    """Record what conda-unpack imports, by asking it for its version."""
+    scripts = {Path(s.path).name: s for s in sources if "conda-unpack" in s.path or "conda_unpack" in s.path}
+    for name, source in scripts.items():
+        (scratch / name).write_bytes(source.read())
+    script = scratch / ("conda-unpack-script.py" if platform.is_windows else "conda-unpack")
+    record = scratch / "relocation.json"
+    run = subprocess.run(
+        [python, "-B", "-E", "-s", "-S", "-c", _RECORD, record, script, "--version"],
+        env=clean_environment(os.environ, prefix, platform),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise ProgramFailed("conda-unpack", run.returncode, run.stderr)
+    return set(json.loads(record.read_text(encoding="utf-8"))) | {str(prefix / s.path) for s in scripts.values()}
+
+
+def _inside(name: str, prefix: Path) -> str | None:
+    """Return an opened file's path below the prefix, as entries have it; None for a file elsewhere."""
+    for root in (prefix, prefix.resolve()):
+        if Path(name).is_relative_to(root):
+            return Path(name).relative_to(root).as_posix()
+    return None
+
+
+def _source_of(path: str) -> str | None:
+    """Return the source that a bytecode file was made from; None for other files (PEP 3147)."""
+    folder, _, name = path.rpartition("/__pycache__/")
+    return f"{folder}/{name.split('.')[0]}.py" if folder and name.endswith(".pyc") else None
+
+
+def _links_into(core: Iterable[str], sources: Sequence[Source]) -> set[str]:
+    """Return the links that lead to a file of the core, over other links too: loaders go by names."""
+    found = set(core)
+    links = {
+        s.path: os.path.normpath(f"{s.path.rpartition('/')[0]}/{s.target}") for s in sources if s.kind is Kind.LINK
+    }
+    grown = True
+    while grown:
+        more = {path for path, target in links.items() if target in found or path in found} - found
+        more |= {target for path, target in links.items() if path in found and target not in found}
+        found |= more
+        grown = bool(more)
+    known = {source.path for source in sources}
+    return found & known
+
+
+def _call(port: int, method: str, path: str, token: str, body: dict[str, Any] | None = None) -> bytes:
+    connection = HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+    try:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body or {}), headers)
+        return connection.getresponse().read()
+    finally:
+        connection.close()
