@@ -44,7 +44,7 @@ def pack_sources(place: Path, sources: Sequence[Source], **options: Any) -> tupl
     manifest = Manifest(
         runtime="0" * 64, version="1", platform=Platform.LINUX_64, accelerator="cpu", created_at="", channel="test",
         lock="0" * 64, packages={}, floor=Floor(), placeholder=None, longest_path=0, disk=0,
-        entries=len(written.index.entries), parts=written.parts, index=NOTHING,
+        entries=len(written.index.entries), core=0, parts=written.parts, index=NOTHING,
     )  # fmt: skip
     # Through the reader's own door: what the launcher would refuse, no test may accept.
     return Resources(place, b"", manifest), Index.from_dict(written.index.to_dict(), Platform.LINUX_64)

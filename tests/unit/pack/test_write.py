@@ -201,3 +201,12 @@ def test_threads_are_as_many_as_cores_or_as_fit_into_the_memory(level: int) -> N
     context = zstandard.ZstdCompressionParameters.from_level(level, source_size=FRAME_SIZE)
     threads = threads_for(level, FRAME_SIZE, 256)
     assert threads * (context.estimated_compression_context_size() + 2 * FRAME_SIZE) < 384 * 1024 * 1024
+
+
+def test_what_comes_first_lies_in_frames_of_its_own(tmp_path: Path) -> None:
+    sources = [file(f"{package}/{n}", noise(900, n), package=package) for package in "ab" for n in range(4)]
+    core = frozenset({"b/1", "b/2"})
+    _, index = pack_sources(tmp_path, sources, frame_size=SMALL, core=core)
+    assert {entry.path for entry in index.entries[: len(core)]} == core
+    of_core = {entry.frame for entry in index.entries[: len(core)]}
+    assert of_core.isdisjoint(entry.frame for entry in index.entries[len(core) :])
