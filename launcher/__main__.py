@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from launcher.acts import install, remove, repair, status, verify
 from launcher.cli import Act, parse
-from launcher.disk import Disk
+from launcher.disk import Disk, disk_errors
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError
 from launcher.home import find_home
 from launcher.platforms import Platform
@@ -37,7 +36,9 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         act(request, release, report, environment)
     except LauncherError as error:
         if request.traceback:
-            traceback.print_exc()
+            from traceback import print_exc
+
+            print_exc()
         report.fail(error)
         return error.exit_status
     except KeyboardInterrupt:
@@ -50,7 +51,8 @@ def act(request: Request, release: Release, report: Report, environment: Mapping
     """Do what is asked for; raise LauncherError where it cannot be done."""
     platform, disk = Platform.current(), Disk()
     home = find_home(request.home, environment)
-    report.log = home.log if home.logs.is_dir() else None
+    with disk_errors(home.root):
+        report.log = home.log if home.logs.is_dir() else None
     folder = (request.resources or default_resources(platform)).absolute()
     if request.act is Act.REMOVE:
         if not request.user_files_too or confirmed(f"Remove {home.user_files} with all your work in it?"):
@@ -101,7 +103,9 @@ def run() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001 -- the edge: whatever comes through here is a bug, and its place has to be seen
-        traceback.print_exc()
+        from traceback import print_exc
+
+        print_exc()
         print("This is a bug in peft_engine. Please send the text above to support.", file=sys.stderr)
         status = EXIT_BUG
     sys.exit(status)

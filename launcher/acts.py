@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from launcher.attempt import withdraw_attempt
 from launcher.disk import disk_errors
 from launcher.errors import LauncherError
 from launcher.events import Result, Surveyed
@@ -45,6 +46,8 @@ def repair(scene: Scene) -> None:
     """Verify, then restore what is not as the manifest says; answer what was wrong and what was done."""
     began = time.monotonic()
     state, plan = make_surely_whole(scene)
+    with disk_errors(scene.home.root):
+        withdraw_attempt(scene.home, scene.disk)
     match plan:
         case Launch():
             did, restored = "nothing", 0
@@ -114,6 +117,7 @@ def remove(home: Home, disk: Disk, report: Report, *, user_files_too: bool) -> N
                     disk.remove(slot)
                 removed.append(str(slot))
             progress(len(slots), len(slots))
+            withdraw_attempt(home, disk)
             if user_files_too and home.user_files.exists():
                 disk.remove(home.user_files)
                 removed.append(str(home.user_files))

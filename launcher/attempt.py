@@ -7,6 +7,7 @@ ended before it could.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,10 @@ def read_attempt(home: Home, manifest: Manifest) -> Attempt | None:
 
 def write_attempt(home: Home, attempt: Attempt, disk: Disk) -> None:
     """Leave the note; it need not outlive a power cut, which is no failure of the backend's."""
-    disk.create(home.attempt, json.dumps(asdict(attempt)).encode(), 0o644)
+    disk.note(home.attempt, json.dumps(asdict(attempt)).encode())
 
 
 def withdraw_attempt(home: Home, disk: Disk) -> None:
     """Remove the note, where there is one."""
-    if home.attempt.exists():
+    with suppress(FileNotFoundError):
         disk.remove(home.attempt)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -32,7 +31,7 @@ class Disk:
 
     def free(self, path: Path) -> int:
         """Return the bytes free on the disk of `path`."""
-        return shutil.disk_usage(path).free
+        return free_bytes(path)
 
     def make_folders(self, path: Path) -> None:
         """Make a folder of a person's and its parents, where they are not; what is there stays as it is."""
@@ -66,6 +65,14 @@ class Disk:
         # The umask of whoever started us has a say in what open() makes, and none in what an entry is.
         path.chmod(mode)
 
+    def note(self, path: Path, content: bytes) -> None:
+        """Write over a small file, or make it: for what may be lost, and what others may remove meanwhile."""
+        descriptor = os.open(path, _OLD | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            _write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
+
     def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
         """Write into a file that `create` made, at `offset` bytes."""
         descriptor = os.open(path, _OLD)
@@ -86,7 +93,9 @@ class Disk:
     def remove(self, path: Path) -> None:
         """Remove a file, a link or a whole folder; links are never followed."""
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            from shutil import rmtree
+
+            rmtree(path)
         else:
             path.unlink()
 
@@ -95,8 +104,12 @@ class Disk:
         temporary = path.with_name(path.name + ".new")
         self.create(temporary, content, 0o644)
         self.flush(temporary)
-        temporary.replace(path)
+        self.replace(temporary, path)
         self.flush_folder(path.parent)
+
+    def replace(self, path: Path, target: Path) -> None:
+        """Give a file the name of another, in whose place it is from one moment to the next."""
+        path.replace(target)
 
     def flush(self, path: Path) -> None:
         """Wait until a file's bytes have reached the disk."""
@@ -129,6 +142,13 @@ def _write_all(descriptor: int, content: bytes | memoryview) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
+def free_bytes(path: Path) -> int:
+    """Return the bytes free on the disk of `path`, to whoever is no administrator."""
+    from shutil import disk_usage
+
+    return disk_usage(path).free
+
+
 @contextmanager
 def disk_errors(home: Path) -> Iterator[None]:
     """Turn the system's errors on writing below `home` into ours: DiskFull, HomeNotWritable.
@@ -140,7 +160,7 @@ def disk_errors(home: Path) -> Iterator[None]:
     except OSError as error:
         place = home if error.filename is None else error.filename
         if error.errno in _NO_ROOM:
-            raise DiskFull(home, shutil.disk_usage(home).free) from error
+            raise DiskFull(home, free_bytes(home)) from error
         if error.errno in _NOT_WRITABLE:
             raise HomeNotWritable(type(home)(place), error.strerror or str(error)) from error
         raise

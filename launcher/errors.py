@@ -16,7 +16,8 @@ EngineError
     ├── RelocationFailed     relocation-failed     91
     ├── BackendNotStarted    backend-not-started   92
     ├── ArchiveUnreadable    archive-unreadable    93
-    └── HomeWithoutLocks     home-without-locks    94
+    ├── HomeWithoutLocks     home-without-locks    94
+    └── PathNotText          path-not-text         95
 """
 
 from __future__ import annotations
@@ -175,6 +176,19 @@ class PathTooLong(LauncherError):
         super().__init__(
             f"{path} is too long: {length} characters where the engine can take {limit}.",
             f"Choose a folder whose path is at least {length - limit} characters shorter with --home.",
+            path,
+        )
+
+
+class PathNotText(LauncherError):
+    """The home's path holds bytes that are no text, and it has to be written into text files."""
+
+    code, exit_status = "path-not-text", 95
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{str(path)!r} holds characters that are no text, and the engine's own files have to name it.",
+            "Choose a folder with a plain name with --home.",
             path,
         )
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import platformdirs
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -78,6 +76,8 @@ def find_home(chosen: Path | None, environment: Mapping[str, str]) -> Home:
         return Home(chosen.absolute())
     if named := environment.get(HOME_VARIABLE):
         return Home(Path(named).absolute())
+    import platformdirs
+
     default = Path(platformdirs.user_data_dir("peft-studio", appauthor=False))
     try:
         location = (default / "location").read_text(encoding="utf-8").strip()

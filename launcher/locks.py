@@ -41,22 +41,22 @@ def home_to_ourselves(home: Home, report: Report) -> Iterator[Lock]:
 
 
 @contextmanager
-def slot_to_ourselves(home: Home, slot_name: str) -> Iterator[Lock]:
+def slot_to_ourselves(home: Home, slot_name: str) -> Iterator[None]:
     """Hold a slot's lock alone, under the home's; raise Busy while a backend runs from it."""
     with _open(home, home.slot_lock(slot_name)) as lock:
         with _lock_errors(home):
             free = lock.take(shared=False, wait=False)
         if not free:
             raise Busy(home.slot(slot_name), lock.holder())
-        yield lock
+        yield
 
 
 @contextmanager
-def home_at_rest(home: Home) -> Iterator[bool]:
-    """Keep others from changing the home for a moment; the value is False where somebody is at it already."""
+def home_at_rest(home: Home, *, wait: bool) -> Iterator[bool]:
+    """Keep others from changing the home for a moment; without `wait` the value is False where somebody is at it."""
     with _open(home, home.lock) as lock:
         with _lock_errors(home):
-            free = lock.take(shared=True, wait=False)
+            free = lock.take(shared=True, wait=wait)
         yield free
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from launcher.platforms import Platform
 
-# Control characters, Windows' separator, and surrogates: no text that a file system could be asked for.
-_UNWRITABLE = re.compile("[\x00-\x1f\x7f\\\\\ud800-\udfff]")
+# Control characters, and the surrogates that Python reads where a name's bytes are no UTF-8.
+_NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file: devices, whatever their extension.
 _PORTS = frozenset(f"{port}{number}" for port in ("com", "lpt") for number in "123456789¹²³")
 _DEVICES = _PORTS | {"con", "prn", "aux", "nul", "conin$", "conout$"}
@@ -40,6 +40,11 @@ def check_paths(entries: Iterable[tuple[str, bool, str]], platform: Platform) ->
     return None
 
 
+def is_text(path: str) -> bool:
+    """Whether a text file can name the path, in one line."""
+    return not _NO_TEXT.search(path)
+
+
 def _folded(path: str, platform: Platform) -> str:
     """Return what two spellings have in common where the platform's file system takes them for one name."""
     if platform.is_macos:
@@ -51,8 +56,8 @@ def _unsafe(path: str, platform: Platform) -> str | None:
     names = path.split("/")
     if not path or any(name in {"", ".", ".."} for name in names):
         return f"{path!r} is not a plain relative path"
-    if _UNWRITABLE.search(path):
-        return f"{path!r} holds a control character, a backslash or half a character"
+    if "\\" in path or not is_text(path):
+        return f"{path!r} holds a backslash or what is no text"
     if platform.is_windows:
         for name in names:
             device = name.split(".")[0].rstrip().casefold()
@@ -67,6 +72,6 @@ def _leads_out(path: str, target: str, platform: Platform) -> str | None:
     names = target.split("/")
     # `..` behind a name could step out of wherever a link of that name leads: only leading ones are counted.
     climbs = next((number for number, name in enumerate(names) if name != ".."), len(names))
-    if target.startswith("/") or _UNWRITABLE.search(target) or ".." in names[climbs:] or climbs > path.count("/"):
+    if target.startswith("/") or not is_text(target) or ".." in names[climbs:] or climbs > path.count("/"):
         return f"{path!r} is a link that leads out, to {target!r}"
     return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.errors import DiskFull, PathTooLong
+from launcher.errors import DiskFull, PathNotText, PathTooLong
 from launcher.manifest import room
+from launcher.paths import is_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +22,12 @@ _WINDOWS_LIMIT = 259
 
 
 def check_path(slot: Path, manifest: Manifest, platform: Platform) -> None:
-    """Raise PathTooLong where the slot's path does not fit Windows' limit, or a binary's placeholder."""
+    """Raise PathNotText where no text can hold the slot's path.
+
+    Raise PathTooLong where it does not fit Windows' limit, or a binary's placeholder.
+    """
+    if not is_text(str(slot)):
+        raise PathNotText(slot)
     if platform.is_windows:
         length, limit = len(str(slot)), _WINDOWS_LIMIT - 1 - manifest.longest_path
     elif manifest.placeholder is not None:

@@ -22,7 +22,7 @@ _LAST_WORDS = 2000
 def relocate(slot: Path, platform: Platform, environment: Mapping[str, str], lock: Lock) -> None:
     """Rewrite the build prefix inside the relocated entries to `slot`.
 
-    conda-unpack holds the slot's `lock` with us: should we be killed, nobody touches the slot before it has ended.
+    conda-unpack holds the home's `lock` with us: should we be killed, nobody changes the home before it has ended.
     Raises RelocationFailed, or BlockedBySystem where the interpreter cannot be started.
     """
     python = slot / platform.python

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from launcher.attempt import LIMIT, Attempt, read_attempt, withdraw_attempt, write_attempt
 from launcher.disk import disk_errors
-from launcher.errors import BackendNotStarted, Busy, InstallDamaged
+from launcher.errors import BackendNotStarted, Busy, DiskFull, InstallDamaged
 from launcher.events import Retrying
 from launcher.locks import home_at_rest, share_slot
 from launcher.plan import Launch, Ready, name_of
@@ -26,25 +26,29 @@ def start(scene: Scene, request: Request) -> NoReturn:
 
     Raises BackendNotStarted where the last starts all ended early for no reason that can be mended here.
     """
-    prepare_home(scene.home, scene.disk)
+    prepare_home(scene)
     count = _look_closer(scene)
-    lock = _claim(scene)
+    lock = _claim(scene, wait=False)
     if lock is None:
         make_whole(scene)
-        lock = _claim(scene)
+        lock = _claim(scene, wait=True)
     if lock is None:
         # Between the two somebody else repaired or removed it.
         state = survey_quickly(scene.home, scene.manifest)
         raise InstallDamaged(scene.slot, f"it was just made whole, and is {name_of(state)} again")
-    with disk_errors(scene.home.root):
-        write_attempt(scene.home, Attempt(scene.manifest.runtime, count + 1, os.getpid()), scene.disk)
+    try:
+        with disk_errors(scene.home.root):
+            write_attempt(scene.home, Attempt(scene.manifest.runtime, count + 1, os.getpid()), scene.disk)
+    except DiskFull:
+        # Whoever has to make room may need the app for it. Without the note the next start looks less closely.
+        withdraw_attempt(scene.home, scene.disk)
     lock.keep_through_exec()
     become_backend(backend_command(scene, request), scene)
 
 
-def _claim(scene: Scene) -> Lock | None:
-    """Return the slot's lock, shared until the backend ends, or None where the runtime is not Ready."""
-    with home_at_rest(scene.home) as at_rest:
+def _claim(scene: Scene, *, wait: bool) -> Lock | None:
+    """Return the slot's lock, shared until the backend ends, or None where the runtime is not Ready, or worked on."""
+    with home_at_rest(scene.home, wait=wait) as at_rest:
         # What is found Ready here stays so: whoever would change the slot needs the home's lock, and then the slot's.
         if at_rest and isinstance(survey_quickly(scene.home, scene.manifest), Ready):
             return share_slot(scene.home, scene.manifest.slot_name)

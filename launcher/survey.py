@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,6 +89,8 @@ def find_damage(
     progress: Callable[[int, int], None],
 ) -> tuple[Damage, ...]:
     """Return what differs from the entries, in their order; `relocated` has the sha256 of those rewritten since."""
+    from concurrent.futures import ThreadPoolExecutor
+
     total = sum(entry.size for entry in entries)
     done = 0
     damage = []

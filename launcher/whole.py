@@ -63,11 +63,11 @@ def make_whole(scene: Scene) -> None:
     Two launchers started together both come here; the second waits for the first, looks again, and finds Ready.
     Raises Busy where a backend runs from a slot that has to be changed.
     """
-    prepare_home(scene.home, scene.disk)
-    with home_to_ourselves(scene.home, scene.report):
+    prepare_home(scene)
+    with home_to_ourselves(scene.home, scene.report) as lock:
         if isinstance(survey_quickly(scene.home, scene.manifest), Ready):
             return
-        with slot_to_ourselves(scene.home, scene.manifest.slot_name) as lock:
+        with slot_to_ourselves(scene.home, scene.manifest.slot_name):
             _look_and_mend(scene, lock)
 
 
@@ -76,24 +76,27 @@ def make_surely_whole(scene: Scene, reason: Event | None = None) -> tuple[State,
 
     `reason` is said once nothing stands in the way. Raises Busy where a backend runs from the slot.
     """
-    prepare_home(scene.home, scene.disk)
+    prepare_home(scene)
     with (
-        home_to_ourselves(scene.home, scene.report),
-        slot_to_ourselves(scene.home, scene.manifest.slot_name) as lock,
+        home_to_ourselves(scene.home, scene.report) as lock,
+        slot_to_ourselves(scene.home, scene.manifest.slot_name),
     ):
         if reason is not None:
             scene.report.say(reason)
         return _look_and_mend(scene, lock)
 
 
-def prepare_home(home: Home, disk: Disk) -> None:
-    """Make the home's folders; raise HomeNotWritable where that cannot be."""
+def prepare_home(scene: Scene) -> None:
+    """Make the home's folders, and write the log there from now on; raise HomeNotWritable where that cannot be."""
+    home = scene.home
     with disk_errors(home.root):
         for folder in (home.root, home.runtimes, home.receipts, home.logs):
-            disk.make_folders(folder)
+            scene.disk.make_folders(folder)
+    scene.report.log = home.log
 
 
 def _look_and_mend(scene: Scene, lock: Lock) -> tuple[State, Plan]:
+    """Survey, plan and do it, under the home's `lock`."""
     index = scene.read_index()
     # What is not plainly missing was touched by somebody: every entry is looked at before it counts.
     state = survey_fully(scene.home, scene.manifest, index.entries, scene.report.step("check", "bytes"))

@@ -19,6 +19,8 @@ SITE = f"lib/python{PYTHON}/site-packages"
 # What a test can ask the small backend: it says who, where and with what it runs, then ends.
 BACKEND = """
 import json, os, sys
+if os.path.exists(os.environ["PEFT_STUDIO_ATTEMPT"]):
+    os.unlink(os.environ["PEFT_STUDIO_ATTEMPT"])
 print(json.dumps({"argv": sys.argv[1:], "pid": os.getpid(), "environment": dict(os.environ), "path": sys.path,
                   "config": open(os.path.join(os.environ["CONDA_PREFIX"], "etc/engine.conf")).read()}))
 """
