@@ -1,0 +1,119 @@
+"""A home that cannot be used is named with the system's own reason, and nothing of the user's is touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from launcher.home import find_home
+from tests.builders.launching import ask
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.builders.installed import Packed
+
+
+@contextmanager
+def mounted(place: Path, options: str) -> Iterator[Path]:
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_a_file_in_the_homes_place_is_named_and_kept(packed: Packed, home: Path) -> None:
+    home.write_text("my thesis")
+    for arguments in ([], ["--install"], ["--repair"], ["--remove"], ["--status"]):
+        answer = ask(packed.resources, home, *arguments)
+        if answer.status:
+            assert answer.code == "home-not-writable", arguments
+            assert str(home) in answer.last("failed")["message"]
+        assert home.read_text() == "my thesis"
+
+
+@pytest.mark.parametrize("name", ["rt", "receipts", "logs"])
+def test_a_file_in_the_place_of_a_folder_of_the_home_is_named_and_kept(name: str, packed: Packed, home: Path) -> None:
+    home.mkdir()
+    (home / name).write_text("in the way")
+    answer = ask(packed.resources, home, "--install")
+    assert answer.code == "home-not-writable"
+    assert (home / name).read_text() == "in the way"
+
+
+def test_a_home_without_the_right_to_write_is_named(packed: Packed, home: Path) -> None:
+    home.mkdir(mode=0o555)
+    answer = ask(packed.resources, home)
+    assert answer.code == "home-not-writable"
+    assert "Permission denied" in answer.last("failed")["message"]
+    home.chmod(0o755)
+
+
+def test_a_home_in_a_folder_that_is_closed_to_us_is_named(packed: Packed, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    for arguments in ([], ["--install"], ["--verify"], ["--repair"], ["--remove"], ["--status"]):
+        answer = ask(packed.resources, closed / "home", *arguments)
+        assert answer.code == "home-not-writable", arguments
+        assert "Permission denied" in answer.last("failed")["message"]
+    closed.chmod(0o755)
+
+
+@pytest.mark.root
+def test_a_read_only_disk_is_named(packed: Packed, home: Path) -> None:
+    with mounted(home, "size=1m,ro"):
+        answer = ask(packed.resources, home)
+    assert answer.code == "home-not-writable"
+    assert "Read-only file system" in answer.last("failed")["message"]
+
+
+@pytest.mark.root
+def test_a_disk_too_small_is_known_before_the_first_byte(packed: Packed, home: Path) -> None:
+    with mounted(home, "size=256k"):
+        answer = ask(packed.resources, home)
+        assert not packed.slot(home).exists()
+    assert answer.code == "disk-full"
+    failed = answer.last("failed")
+    assert "0.26 MB" not in failed["remedy"]
+    assert "MB are needed" in failed["message"]
+    assert "Free at least" in failed["remedy"]
+
+
+def test_a_home_with_a_name_too_long_for_any_file_system_is_named(packed: Packed, tmp_path: Path) -> None:
+    answer = ask(packed.resources, tmp_path / ("x" * 300))
+    assert answer.code == "home-not-writable"
+    assert "File name too long" in answer.last("failed")["message"]
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines"])
+def test_a_home_whose_name_cannot_stand_in_a_text_file_is_refused(name: bytes, packed: Packed, tmp_path: Path) -> None:
+    home = tmp_path / os.fsdecode(name)
+    answer = ask(packed.resources, home, "--install")
+    assert answer.code == "path-not-text"
+    assert not packed.slot(home).exists()
+
+
+def test_relative_homes_mean_the_folder_the_user_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_home(Path("here"), {}).root == tmp_path / "here"
+    assert find_home(None, {"PEFT_STUDIO_HOME": "there"}).root == tmp_path / "there"
+
+
+def test_the_home_is_the_one_chosen_then_the_variables_then_the_one_remembered_then_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    default = tmp_path / "peft-studio"
+    assert find_home(None, {}).root == default
+    default.mkdir()
+    (default / "location").write_text(f"{tmp_path / 'big disk'}\n")
+    assert find_home(None, {}).root == tmp_path / "big disk"
+    assert find_home(None, {"PEFT_STUDIO_HOME": "/from/variable"}).root.as_posix() == "/from/variable"
+    assert find_home(tmp_path / "chosen", {"PEFT_STUDIO_HOME": "/from/variable"}).root == tmp_path / "chosen"
