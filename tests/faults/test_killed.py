@@ -1,0 +1,120 @@
+"""A launcher killed at any moment leaves what the next one finishes: the same tree, ready, every time."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import shutil
+import time
+from subprocess import TimeoutExpired
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builders.installed import Packed
+from tests.builders.launching import ask, packages, running, tree, wait_for
+from tests.builders.prefix import SITE, Package
+from tests.builders.runtime import make_resources
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KILLS = int(os.environ.get("PEFT_STUDIO_TEST_KILLS", "10"))  # a release is tried with 200
+FILES = 600
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    """A runtime of a few thousand files."""
+    files: dict[str, str | bytes] = {f"{SITE}/many/m{n % 40}/f{n}.py": f"number = {n}\n" * 20 for n in range(FILES)}
+    return Packed(*make_resources(tmp_path_factory.mktemp("many"), [*packages(), Package("many", "1", files)]))
+
+
+def test_killed_at_many_moments_while_installing_then_started_again(many: Packed, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    began = time.monotonic()
+    assert ask(many.resources, home, "--install").status == 0
+    duration = time.monotonic() - began
+    whole = tree(many.slot(home))
+    states = []
+    moments = random.Random(4)
+    for _ in range(KILLS):
+        shutil.rmtree(home)
+        with running(many.resources, home, "--install") as launcher:
+            try:
+                launcher.wait(moments.uniform(0.05, duration))
+            except TimeoutExpired:
+                launcher.kill()
+        answer = ask(many.resources, home, "--install")
+        assert answer.status == 0, answer
+        states += answer.states
+        assert tree(many.slot(home)) == whole
+    assert "partial" in states, "no kill came while it unpacked"
+    assert ask(many.resources, home, "--verify").status == 0
+
+
+def test_killed_again_and_again_it_still_goes_forward(many: Packed, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for moment in (0.3, 0.35, 0.4, 0.45, 0.5):
+        with running(many.resources, home, "--install") as launcher:
+            try:
+                launcher.wait(moment)
+            except TimeoutExpired:
+                launcher.kill()
+    answer = ask(many.resources, home, "--install")
+    assert answer.status == 0
+    assert ask(many.resources, home, "--verify").status == 0
+
+
+def test_killed_while_it_repairs_then_started_again(many: Packed, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert ask(many.resources, home, "--install").status == 0
+    whole = tree(many.slot(home))
+    moments = random.Random(7)
+    for _ in range(5):
+        shutil.rmtree(many.slot(home) / SITE / "many")
+        (many.slot(home) / "etc/engine.conf").write_text("harmed")
+        with running(many.resources, home, "--repair") as launcher:
+            wait_for(launcher, "survey")
+            try:
+                launcher.wait(moments.uniform(0, 0.3))
+            except TimeoutExpired:
+                launcher.kill()
+        assert ask(many.resources, home).last("listening")
+        assert tree(many.slot(home)) == whole
+
+
+def test_a_start_waits_for_the_conda_unpack_of_a_killed_launcher(tmp_path: Path) -> None:
+    # The interpreter blocks on a pipe before it does what it is told: conda-unpack is then as slow as the test wants.
+    gate = tmp_path / "gate"
+    slow = [
+        dataclasses.replace(
+            package, files={**package.files, "bin/python3.11": _slow(package.files["bin/python3.11"], gate)}
+        )
+        if package.name == "python"
+        else package
+        for package in packages()
+    ]
+    (tmp_path / "packed").mkdir()
+    packed = Packed(*make_resources(tmp_path / "packed", slow))
+    os.mkfifo(gate)
+    home = tmp_path / "home"
+    with running(packed.resources, home, "--install") as first:
+        wait_for(first, "step", name="relocate", done=0)
+        writer = os.open(gate, os.O_WRONLY)  # returns once the interpreter has opened the other end
+        first.kill()
+        first.wait()
+        with running(packed.resources, home, "--install") as second:
+            assert wait_for(second, "waiting")["pid"] == first.pid
+            gate.unlink()
+            os.close(writer)
+            wait_for(second, "installed")
+            assert second.wait() == 0
+    assert ask(packed.resources, home, "--verify").status == 0
+
+
+def _slow(interpreter: str | bytes, gate: Path) -> str:
+    assert isinstance(interpreter, str)
+    first, rest = interpreter.split("\n", 1)
+    return f'{first}\nif [ -p "{gate}" ]; then read line < "{gate}"; fi\n{rest}'

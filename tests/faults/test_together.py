@@ -1,0 +1,70 @@
+"""Several launchers at once on one home: it is installed once, each gets its backend, and the dead hold nobody up."""
+
+from __future__ import annotations
+
+import fcntl
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.builders.launching import ask, running, wait_for
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.builders.installed import Packed
+
+
+@pytest.mark.parametrize("count", [2, 8])
+@pytest.mark.parametrize("repetition", range(3))
+def test_all_get_their_backend_from_one_install(count: int, repetition: int, packed: Packed, tmp_path: Path) -> None:
+    home = tmp_path / f"home {repetition}"
+    with ExitStack() as stack:
+        launchers = [stack.enter_context(running(packed.resources, home)) for _ in range(count)]
+        seen = [[wait_for(launcher, "starting"), wait_for(launcher, "listening")] for launcher in launchers]
+        assert [listening["pid"] for _, listening in seen] == [launcher.pid for launcher in launchers]
+    log = (home / "logs/launcher.log").read_text()
+    assert log.count('"event": "installed"') == 1
+    assert '"event": "failed"' not in log
+
+
+def test_the_killed_hold_nobody_up(packed: Packed, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with ExitStack() as stack:
+        launchers = [stack.enter_context(running(packed.resources, home)) for _ in range(8)]
+        for launcher in launchers[::2]:
+            launcher.kill()
+        for launcher in launchers[1::2]:
+            assert wait_for(launcher, "listening")["pid"] == launcher.pid
+    assert ask(packed.resources, home, "--verify").status == 0
+
+
+def test_a_home_at_work_is_waited_for_and_the_worker_is_named(packed: Packed, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    with (home / "lock").open("w") as lock:
+        lock.write("4711\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with running(packed.resources, home) as launcher:
+            assert wait_for(launcher, "waiting")["pid"] == 4711
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            assert wait_for(launcher, "listening")
+
+
+def test_starts_and_repairs_at_once_never_fail_but_for_a_running_backend(packed: Packed, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    assert ask(packed.resources, home, "--install").status == 0
+    (packed.slot(home) / "bin/python3.11").unlink()
+    with ExitStack() as stack:
+        acts: tuple[list[str], ...] = ([], ["--repair"], [], ["--install"], ["--repair"], [])
+        launchers = [stack.enter_context(running(packed.resources, home, *arguments)) for arguments in acts]
+        for launcher, arguments in zip(launchers, acts, strict=True):
+            if not arguments:
+                wait_for(launcher, "listening")
+            elif launcher.wait() != 0:
+                assert "--repair" in arguments
+                assert launcher.stdout is not None
+                assert '"code": "busy"' in launcher.stdout.read()
+    assert ask(packed.resources, home, "--verify").status == 0
