@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING
 
 from pack.elf import set_rpath
 from pack.errors import ProgramFailed
+from pack.folder import replaced
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from launcher.platforms import Platform
     from pack.progress import Progress
 
@@ -35,29 +38,33 @@ def build_stub(
 ) -> Path:
     """Freeze the launcher in `sources` for `manifest` under `folder`; return the program's folder.
 
-    A stub of the same sources, manifest and tools that is there already is used again. Raises ProgramFailed.
+    A stub of the same sources, manifest and tools that is there already is used again; others go, since no archive is
+    left that they were made for. Raises ProgramFailed.
     """
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
     place = folder / _key(sources, digest, release)
-    made = place / "peft_engine"
-    if (made / platform.program).exists():
-        return made
+    if (place / platform.program).exists():
+        return place
     progress("stub", 0, 1)
-    shutil.rmtree(place, ignore_errors=True)
-    work = place / "work"
-    work.mkdir(parents=True)
-    (work / "entry.py").write_text(_ENTRY, encoding="utf-8")
-    (work / "peft_engine_release.py").write_text(_RELEASE.format(version=release, digest=digest), encoding="utf-8")
-    _freeze(sources, work, place / "unfinished")
-    if platform.startswith("linux"):
-        # PyInstaller's bootloader needs zlib, which a user's machine may lack, and never looks where it ships its own.
-        set_rpath(place / "unfinished" / "peft_engine" / platform.program, "$ORIGIN/_internal")
-    (place / "unfinished" / "peft_engine").rename(made)
+    with replaced(folder) as unfinished:
+        work = unfinished / "work"
+        work.mkdir()
+        (work / "entry.py").write_text(_ENTRY, encoding="utf-8")
+        (work / "peft_engine_release.py").write_text(_RELEASE.format(version=release, digest=digest), encoding="utf-8")
+        _freeze(sources, work)
+        if platform.startswith("linux"):
+            # PyInstaller's bootloader needs zlib, which a user's machine may lack, and does not look where it ships
+            # its own.
+            set_rpath(work / "peft_engine" / platform.program, "$ORIGIN/_internal")
+        # PyInstaller only warns of a module that it did not find: what was frozen has to show that it starts.
+        _run([work / "peft_engine" / platform.program, "--version"], work, "The frozen launcher")
+        (work / "peft_engine").rename(unfinished / place.name)
+        shutil.rmtree(work)
     progress("stub", 1, 1)
-    return made
+    return place
 
 
-def _freeze(sources: Path, work: Path, output: Path) -> None:
+def _freeze(sources: Path, work: Path) -> None:
     strip = [] if sys.platform == "win32" else ["--strip"]
     excluded = [option for module in _EXCLUDED for option in ("--exclude-module", module)]
     options = [
@@ -72,21 +79,23 @@ def _freeze(sources: Path, work: Path, output: Path) -> None:
         *excluded,
     ]
     paths = ["--paths", str(sources), "--paths", str(work), "--hidden-import", "peft_engine_release"]
-    places = ["--distpath", str(output), "--workpath", str(work), "--specpath", str(work)]
-    run = subprocess.run(
-        [sys.executable, "-m", "PyInstaller", *options, *paths, *places, str(work / "entry.py")],
+    places = ["--distpath", str(work), "--workpath", str(work / "steps"), "--specpath", str(work)]
+    _run([sys.executable, "-m", "PyInstaller", *options, *paths, *places, work / "entry.py"], work, "PyInstaller")
+
+
+def _run(command: Sequence[str | Path], work: Path, what: str) -> None:
+    environment = {
+        **os.environ,
         # Both make two freezes of the same sources give the same files.
-        env={
-            **os.environ,
-            "PYTHONHASHSEED": "0",
-            "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "315532800"),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        "PYTHONHASHSEED": "0",
+        "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "315532800"),
+        # It would keep stripped libraries in the home of whoever builds.
+        "PYINSTALLER_CONFIG_DIR": str(work / "cache"),
+    }
+    # In a folder without Python sources: `-m` would find those of the working directory before ours.
+    run = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
     if run.returncode:
-        raise ProgramFailed("PyInstaller", run.returncode, run.stdout + run.stderr)
+        raise ProgramFailed(what, run.returncode, run.stdout + run.stderr)
 
 
 def _key(sources: Path, digest: str, release: str) -> str:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 Tree = dict[str, tuple[str, int, bytes | str]]  # path → kind, mode, and bytes or link target
 NOTHING = Part(name="none", size=0, sha256="0" * 64)
+SMALL_MANIFEST = Manifest(
+    runtime="0" * 64, version="1", platform=Platform.LINUX_64, accelerator="cpu", created_at="2026-01-01T00:00:00Z",
+    channel="test", lock="0" * 64, packages={}, floor=Floor(), placeholder=None, longest_path=0, disk=0, entries=0,
+    core=0, parts=(NOTHING,), index=NOTHING,
+)  # fmt: skip
 
 
 def file(path: str, content: bytes = b"", package: str = "a", **more: Any) -> Source:
@@ -41,11 +46,7 @@ def pack_sources(place: Path, sources: Sequence[Source], **options: Any) -> tupl
     place.mkdir(parents=True, exist_ok=True)
     options = {"machine_paths": [], "progress": silent, "level": 1, **options}
     written = write_archive(sources, place, **options)
-    manifest = Manifest(
-        runtime="0" * 64, version="1", platform=Platform.LINUX_64, accelerator="cpu", created_at="", channel="test",
-        lock="0" * 64, packages={}, floor=Floor(), placeholder=None, longest_path=0, disk=0,
-        entries=len(written.index.entries), core=0, parts=written.parts, index=NOTHING,
-    )  # fmt: skip
+    manifest = replace(SMALL_MANIFEST, parts=written.parts, entries=len(written.index.entries))
     # Through the reader's own door: what the launcher would refuse, no test may accept.
     return Resources(place, b"", manifest), Index.from_dict(written.index.to_dict(), Platform.LINUX_64)
 
