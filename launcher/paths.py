@@ -28,7 +28,7 @@ def check_paths(entries: Iterable[tuple[str, bool, str]], platform: Platform) ->
             return reason
         key = _folded(path, platform)
         if key in kinds:
-            return f"{path!r} comes twice" + ("" if key == path else ", as this platform tells names apart")
+            return f"{path!r} comes twice, as {platform} tells names apart"
         kinds[key] = is_folder
         parent = posixpath.dirname(path)
         while parent and (folded := _folded(parent, platform)) not in parents:

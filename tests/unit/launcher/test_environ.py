@@ -1,0 +1,63 @@
+"""The backend's environment, on every platform, whatever the parent's is."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from launcher.environ import backend_environment, clean_environment
+from launcher.home import Home
+from launcher.platforms import Platform
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SLOT = cast("Path", PurePosixPath("/home/ana/.local/share/peft-studio/rt/0a1b2c3d"))
+WINDOWS_SLOT = cast("Path", PureWindowsPath(r"C:\Users\ana\AppData\Local\peft-studio\rt\0a1b2c3d"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["PYTHONPATH", "PYTHONHOME", "pythonhome", "CONDA_PREFIX_1", "_CONDA_EXE", "_CE_M", "MAMBA_ROOT_PREFIX",
+     "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PIXI_PROJECT_ROOT", "PYENV_VERSION", "UV_PYTHON", "_MEIPASS2", "_PYI_ARCHIVE_FILE",
+     "LD_LIBRARY_PATH", "LD_LIBRARY_PATH_ORIG", "DYLD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES", "__PYVENV_LAUNCHER__"],
+)  # fmt: skip
+def test_what_is_meant_for_another_python_is_left_out(name: str) -> None:
+    assert name not in clean_environment({name: "elsewhere"}, SLOT, Platform.LINUX_64)
+
+
+@pytest.mark.parametrize(
+    "name", ["HOME", "LANG", "DISPLAY", "HTTPS_PROXY", "SSL_CERT_FILE", "CUDA_VISIBLE_DEVICES", "HF_HOME", "LD_PRELOAD"]
+)
+def test_what_is_the_users_is_kept(name: str) -> None:
+    assert clean_environment({name: "mine"}, SLOT, Platform.LINUX_64)[name] == "mine"
+
+
+def test_the_runtimes_programs_come_first() -> None:
+    found = clean_environment({"PATH": "/usr/bin:/bin"}, SLOT, Platform.LINUX_64)
+    assert found["PATH"] == f"{SLOT}/bin:/usr/bin:/bin"
+    assert clean_environment({}, SLOT, Platform.OSX_ARM64)["PATH"] == f"{SLOT}/bin"
+
+
+def test_windows_finds_its_libraries_in_the_order_of_condas_activation() -> None:
+    found = clean_environment({"Path": r"C:\Windows"}, WINDOWS_SLOT, Platform.WIN_64)
+    assert "PATH" not in found
+    folders = found["Path"].split(";")
+    assert folders[0] == str(WINDOWS_SLOT)
+    assert folders[3:] == [
+        rf"{WINDOWS_SLOT}\Library\bin", rf"{WINDOWS_SLOT}\Scripts", rf"{WINDOWS_SLOT}\bin", r"C:\Windows"
+    ]  # fmt: skip
+
+
+def test_no_bytecode_is_written_and_no_other_modules_are_found() -> None:
+    found = clean_environment({}, SLOT, Platform.LINUX_64)
+    assert (found["PYTHONDONTWRITEBYTECODE"], found["PYTHONNOUSERSITE"], found["PYTHONSAFEPATH"]) == ("1", "1", "1")
+
+
+def test_the_backend_learns_where_the_launcher_keeps_its_state() -> None:
+    home = Home(cast("Path", PurePosixPath("/home/ana/state")))
+    found = backend_environment({}, SLOT, home, Platform.LINUX_64)
+    assert found["PEFT_STUDIO_HOME_STATE"] == "/home/ana/state"
+    assert found["PEFT_STUDIO_ATTEMPT"] == "/home/ana/state/attempt.json"
