@@ -8,7 +8,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-from launcher.errors import EXIT_INTERRUPTED, EngineError
+from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, EngineError
 from pack.cli import parse
 from pack.pipeline import Act, product, run
 from pack.spec import Spec
@@ -79,9 +79,16 @@ def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
     return done
 
 
-def _exit() -> NoReturn:
-    sys.exit(main(sys.argv[1:]))
+def run_program() -> NoReturn:
+    """Run the program; the one place that exits."""
+    try:
+        status = main(sys.argv[1:])
+    except Exception:  # noqa: BLE001 -- the edge: whatever comes through here was not foreseen, and its place counts
+        traceback.print_exc()
+        print("This is a bug in pack, or something of the system that it did not foresee.", file=sys.stderr)
+        status = EXIT_BUG
+    sys.exit(status)
 
 
 if __name__ == "__main__":
-    _exit()
+    run_program()

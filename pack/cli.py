@@ -14,7 +14,7 @@ from pack.workspace import CONDA_FORGE
 from pack.write import LEVEL, PART_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _ABOUT = """\
 Builds what PEFT Studio's installer carries: an archive of the pinned environment and the launcher that unpacks it.
@@ -94,11 +94,28 @@ def _parser() -> argparse.ArgumentParser:
         help=f"where packages come from: {CONDA_FORGE} (default), a channel's URL, or {LOCAL}, made from Python wheels",
     )
     parser.add_argument("--locked", action="store_true", help="refuse to solve: the lock has to be there, and fit")
-    parser.add_argument("--level", type=int, default=LEVEL, metavar="N", help="zstd's level, 1 to 19 (%(default)s)")
     parser.add_argument(
-        "--part-size", type=int, default=PART_SIZE, metavar="BYTES", help="the archive's parts at most (%(default)s)"
+        "--level", type=_whole(1, 19), default=LEVEL, metavar="N", help="zstd's level, 1 to 19 (%(default)s)"
+    )
+    parser.add_argument(
+        "--part-size",
+        type=_whole(1, 2**63 - 1),
+        default=PART_SIZE,
+        metavar="BYTES",
+        help="the archive's parts at most (%(default)s)",
     )
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="the checkout (this folder)")
     parser.add_argument("--json", action="store_true", help="one JSON line for each act, on stdout")
     parser.add_argument("--traceback", action="store_true", help="show where in the program an error came up")
     return parser
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers between two."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}, found {text}")
+        return int(text)
+
+    return read

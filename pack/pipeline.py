@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from enum import StrEnum
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from launcher.manifest import MANIFEST_NAME, Manifest
@@ -22,11 +23,13 @@ from pack.stub import build_stub
 from pack.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pack.progress import Progress
     from pack.workspace import Workspace
+
+    Deed = Callable[[Workspace, Progress], None]
 
 
 class Act(StrEnum):
@@ -58,22 +61,31 @@ _SHAPE_ARCHIVES = (
     "pack/condapack.py",
     "pack/core.py",
     "pack/literals.py",
+    "pack/records.py",
+    "pack/source.py",
     "pack/write.py",
 )
 # A lock can be solved anywhere, once its channel stands.
 _ANYWHERE = frozenset({Act.LOCK})
 
 
-def run(workspace: Workspace, last: Act, progress: Progress, done: Callable[[Act], None] = lambda _: None) -> None:
+def run(
+    workspace: Workspace,
+    last: Act,
+    progress: Progress,
+    done: Callable[[Act], None] = lambda _: None,
+    deeds: Mapping[Act, Deed] | None = None,
+) -> None:
     """Do every act up to `last`, telling `done` of each; what has not changed is not made again.
 
-    The first error stops the rest: nothing is made from a half. Raises PackError.
+    The first error stops the rest: nothing is made from a half. `deeds` say what each act does, where that is not
+    what it does here. Raises PackError.
     """
     here = Platform.current()
     if workspace.platform is not here and last not in _ANYWHERE:
         raise PlatformNotBuildable(workspace.platform, here, RUNNERS[workspace.platform])
     for act in Act:
-        _DEEDS[act](workspace, progress)
+        (deeds or _DEEDS)[act](workspace, progress)
         done(act)
         if act is last:
             return
@@ -159,7 +171,8 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
 def _archive_key(workspace: Workspace) -> str:
     """Return a digest of everything an archive is made from: the lock, our packer, and its settings."""
     key = hashlib.sha256(file_digest(workspace.lock).encode())
-    key.update(json.dumps([workspace.version, workspace.channel, workspace.level, workspace.part_size]).encode())
+    tools = [version("conda-pack"), version("zstandard")]
+    key.update(json.dumps([workspace.version, workspace.channel, workspace.level, workspace.part_size, tools]).encode())
     for source in _SHAPE_ARCHIVES:
         key.update((workspace.project / source).read_bytes())
     return key.hexdigest()
@@ -189,7 +202,7 @@ def _verify(workspace: Workspace, progress: Progress) -> None:
     verify(workspace.resources, workspace.project, workspace.verification, progress)
 
 
-_DEEDS: dict[Act, Callable[[Workspace, Progress], None]] = {
+_DEEDS: dict[Act, Deed] = {
     Act.CHANNEL: _channel,
     Act.LOCK: _lock,
     Act.PREFIX: _prefix,

@@ -1,0 +1,161 @@
+"""`python -m pack` as people and scripts meet it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import pack.__main__ as program
+from launcher.platforms import Platform
+from pack.cli import parse
+from pack.errors import ProgramFailed
+from pack.pipeline import RUNNERS, Act
+from pack.spec import Accelerator
+from pack.workspace import CONDA_FORGE
+from pack.write import LEVEL, PART_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pack.progress import Progress
+    from pack.workspace import Workspace
+
+ROOT = Path(__file__).parents[3]
+OTHER = next(platform for platform in Platform if platform is not Platform.current())
+
+
+def pack(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pack", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+
+
+def test_help_names_each_act_and_each_exit_status() -> None:
+    said = pack("--help")
+    assert said.returncode == 0
+    assert not said.stderr
+    for act in Act:
+        assert f"\n  {act} " in said.stdout
+    for status in ("0 done", "40-59", "130", "70"):
+        assert status in said.stdout
+
+
+def test_the_defaults_are_a_release_for_this_machine() -> None:
+    request = parse(["verify"])
+    assert (request.act, request.platform, request.channel) == (Act.VERIFY, Platform.current(), CONDA_FORGE)
+    assert (request.accelerator, request.locked, request.as_json) == (None, False, False)
+    assert (request.level, request.part_size) == (LEVEL, PART_SIZE)
+    assert request.project.is_absolute()
+
+
+def test_every_option_is_understood() -> None:
+    request = parse([
+        "stage", "--platform", OTHER, "--accelerator", "cpu", "--channel", "https://host/forge", "--locked", "--level",
+        "19", "--part-size", "1000", "--project", "/somewhere", "--json", "--traceback",
+    ])  # fmt: skip
+    assert (request.act, request.platform, request.accelerator) == (Act.STAGE, OTHER, Accelerator.CPU)
+    assert (request.channel, request.locked, request.level, request.part_size) == ("https://host/forge", True, 19, 1000)
+    assert (request.project, request.as_json, request.traceback) == (Path("/somewhere"), True, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "act"),
+        (["bake"], "'bake'"),
+        (["archive", "--platform", "amiga"], "'amiga'"),
+        (["archive", "--level", "0"], "from 1 to 19, found 0"),
+        (["archive", "--level", "20"], "from 1 to 19, found 20"),
+        (["archive", "--part-size", "0"], "found 0"),
+        (["archive", "--part-size", "much"], "found much"),
+        (["archive", "--lock"], "--lock"),  # no abbreviations: a script's would break with the next option
+    ],
+)
+def test_a_mistake_is_named_and_ends_as_argparse_does(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(arguments)
+    assert caught.value.code == 2
+    assert named in capsys.readouterr().err
+
+
+def test_a_platform_that_cannot_be_built_here_says_where_it_can() -> None:
+    refused = pack("archive", "--platform", OTHER, "--json")
+    assert refused.returncode == 55
+    assert RUNNERS[OTHER] in refused.stderr
+    assert "[platform-not-buildable]" in refused.stderr
+    failed = json.loads(refused.stdout)
+    assert failed["event"] == "failed"
+    assert failed["code"] == "platform-not-buildable"
+    assert RUNNERS[OTHER] in failed["remedy"]
+
+
+def test_a_project_without_a_spec_is_an_error_of_ours(tmp_path: Path) -> None:
+    refused = pack("lock", "--project", str(tmp_path))
+    assert refused.returncode == 40
+    assert "[spec-invalid]" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def failing(error: BaseException) -> Callable[..., None]:
+    def run(*_: object) -> None:
+        raise error
+
+    return run
+
+
+def test_an_error_prints_message_remedy_and_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = ProgramFailed("PyInstaller", 3, "it is written here")
+    monkeypatch.setattr(program, "run", failing(error))
+    assert program.main(["stub", "--project", str(ROOT)]) == error.exit_status
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == f"error: {error.message}\n  {error.remedy}\n  [program-failed]\n"
+
+
+def test_a_traceback_is_shown_to_who_asks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(program, "run", failing(ProgramFailed("PyInstaller", 3, "")))
+    program.main(["stub", "--project", str(ROOT), "--traceback"])
+    assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+def test_an_interruption_is_no_error_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "run", failing(KeyboardInterrupt()))
+    assert program.main(["stub", "--project", str(ROOT)]) == 130
+    assert "What was finished is used again" in capsys.readouterr().err
+
+
+def test_each_act_that_is_done_is_told_of(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(_: Workspace, __: Act, progress: Progress, done: Callable[[Act], None]) -> None:
+        for act in (Act.CHANNEL, Act.LOCK):
+            progress(act, 1, 1)
+            done(act)
+
+    monkeypatch.setattr(program, "run", run)
+    assert program.main(["lock", "--project", str(ROOT), "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(event["event"], event["act"]) for event in told] == [("done", "channel"), ("done", "lock")]
+    assert all(isinstance(event["seconds"], float) and event["path"] for event in told)
+    assert program.main(["lock", "--project", str(ROOT)]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["channel", "lock"]
+
+
+def test_what_nobody_foresaw_shows_its_place_and_has_a_status_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "run", failing(ZeroDivisionError("unforeseen")))
+    monkeypatch.setattr(sys, "argv", ["pack", "stub", "--project", str(ROOT)])
+    with pytest.raises(SystemExit) as caught:
+        program.run_program()
+    assert caught.value.code == 70
+    assert "ZeroDivisionError: unforeseen" in capsys.readouterr().err
