@@ -21,7 +21,8 @@ WINDOWS_SLOT = cast("Path", PureWindowsPath(r"C:\Users\ana\AppData\Local\peft-st
 @pytest.mark.parametrize(
     "name",
     ["PYTHONPATH", "PYTHONHOME", "pythonhome", "CONDA_PREFIX_1", "_CONDA_EXE", "_CE_M", "MAMBA_ROOT_PREFIX",
-     "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PIXI_PROJECT_ROOT", "PYENV_VERSION", "UV_PYTHON", "_MEIPASS2", "_PYI_ARCHIVE_FILE",
+     "VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT", "PIXI_PROJECT_ROOT", "PYENV_VERSION", "UV_PYTHON", "_MEIPASS2",
+     "_PYI_ARCHIVE_FILE",
      "LD_LIBRARY_PATH", "LD_LIBRARY_PATH_ORIG", "DYLD_LIBRARY_PATH", "DYLD_INSERT_LIBRARIES", "__PYVENV_LAUNCHER__"],
 )  # fmt: skip
 def test_what_is_meant_for_another_python_is_left_out(name: str) -> None:
