@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
-from backend.routes import hardware, health, system, training
+from backend.routes import engine, hardware, health, system, training
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,7 +39,7 @@ def create_app(services: Services) -> FastAPI:
         title="PEFT Studio", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan
     )
     app.state.services = services
-    for routes in (health, system, hardware, training):
+    for routes in (health, system, engine, hardware, training):
         app.include_router(routes.router)
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)

@@ -15,6 +15,7 @@ BackendError
     ├── DatasetUnusable       dataset-unusable       422
     ├── JobUnknown            job-unknown            404
     ├── JobEnded              job-ended              409
+    ├── JobBusy               job-busy               409
     ├── JobsElsewhere         jobs-elsewhere         409
     ├── JobsTooNew            jobs-too-new           409
     └── Refused               host-not-allowed, origin-not-allowed 403; token-missing, token-wrong 401
@@ -211,6 +212,16 @@ class JobEnded(RequestError):
 
     def __init__(self, job_id: str, state: str) -> None:
         super().__init__(f"Job {job_id} has ended: it is {state}", "Nothing needs to be done.")
+
+
+class JobBusy(RequestError):
+    """The job has not ended, so it cannot be deleted."""
+
+    code = "job-busy"
+    status = 409
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"Job {job_id} is {state}", "Stop it first, and delete it when it has ended.")
 
 
 class JobsElsewhere(RequestError):

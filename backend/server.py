@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from backend import announce
 from backend.app import create_app
+from backend.engine import EngineWatch
 from backend.errors import EXIT_INTERRUPTED
 from backend.folders import Folders
 from backend.guard import Guard, Policy, local_hosts
@@ -39,10 +41,12 @@ log = logging.getLogger(__name__)
 def serve(settings: Settings, listener: socket.socket, token: str | None) -> int:
     """Serve until asked to stop; return the exit status."""
     port: int = listener.getsockname()[1]
+    watch = EngineWatch(settings.home, Path(sys.prefix))
     services = Services(
         settings=settings,
+        engine=watch,
         hardware=HardwareWatch(PROFILE_SECONDS),
-        queue=Queue(Folders(settings.data_dir), settings.grace_seconds),
+        queue=Queue(Folders(settings.data_dir), watch.is_whole, settings.grace_seconds),
         stop=lambda: server.stop("asked by a client"),
     )
     policy = Policy(hosts=local_hosts(port), origins=settings.origins, token=token)

@@ -7,6 +7,7 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
+from backend.engine import EngineWatch
 from backend.hardware import HardwareWatch
 from backend.jobs.queue import Queue
 from backend.settings import Settings
@@ -17,6 +18,7 @@ class Services:
     """The parts behind the routes. `stop` asks the server to end gracefully."""
 
     settings: Settings
+    engine: EngineWatch
     hardware: HardwareWatch
     queue: Queue
     stop: Callable[[], None]

@@ -20,10 +20,14 @@ GRACE_SECONDS = 30.0
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How to run. `token` is what the environment gave; None means that one has to be made."""
+    """How to run. `home` is the launcher's folder, None in development; `token` is what the environment gave.
+
+    Without a token, one has to be made, unless `asks_token` is false.
+    """
 
     host: str
     port: int
+    home: Path | None
     data_dir: Path
     log_dir: Path
     token: str | None
@@ -52,6 +56,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     return Settings(
         host=options.host,
         port=options.port,
+        home=Path(home).absolute() if home else None,
         data_dir=data_dir,
         log_dir=Path(home, "logs").absolute() if home else data_dir / "logs",
         token=environment.get(TOKEN_VARIABLE) or None,

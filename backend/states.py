@@ -6,10 +6,11 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """Queued and running jobs have more to come; an interrupted one can be resumed."""
+    """Queued and running jobs go on by themselves; paused, stopped, interrupted and failed ones once resumed."""
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     COMPLETED = "completed"
     FAILED = "failed"
     STOPPED = "stopped"
@@ -17,5 +18,10 @@ class State(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether no process will work on the job any more."""
-        return self not in (State.QUEUED, State.RUNNING)
+        """Whether the job is over, unless somebody resumes it."""
+        return self not in (State.QUEUED, State.RUNNING, State.PAUSED)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the job can go on from where it was."""
+        return self in (State.PAUSED, State.STOPPED, State.INTERRUPTED, State.FAILED)

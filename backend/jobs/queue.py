@@ -5,65 +5,47 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import uuid
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from backend import host
 from backend.clock import now
-from backend.errors import JobEnded, JobsElsewhere, JobsTooNew
+from backend.errors import JobBusy, JobEnded, JobsElsewhere, JobsTooNew
 from backend.jobs.job import Job
+from backend.jobs.run import Run, outcome
 from backend.states import State
-from backend.training.events import Changed, Event, Failed, Saved, from_line
+from backend.training.events import Changed, Event, Note
 from backend.training.process import LOG_NAME, WorkerFailed, WorkerNotStarted, start_worker
 
 if TYPE_CHECKING:
-    from asyncio.subprocess import Process
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from backend.errors import BackendError
     from backend.folders import Folders
     from backend.jobs.store import Store
     from backend.training.plan import TrainingPlan
 
+ENGINE_ARRIVING = "The rest of the engine is still arriving; the training starts when it is whole"
+ENGINE_SECONDS = 1.0  # how often a waiting job looks whether the rest of the runtime has arrived
+
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Run:
-    """The job at work. `process` is None until it has started; `asked` is the state that it was asked to end in."""
-
-    job_id: str
-    process: Process | None = None
-    adapter: str | None = None
-    failure: Failed | None = None
-    asked: State | None = None
-
-    def ask(self, state: State) -> None:
-        """Ask the worker to stop, so that the job ends in `state`."""
-        self.asked = self.asked or state
-        if self.process is not None and self.process.returncode is None:
-            self.process.terminate()
-
-    def kill(self) -> None:
-        """End the worker at once, and whatever it started."""
-        if self.process is not None and self.process.returncode is None:
-            host.kill_group(self.process.pid)
 
 
 class Queue:
     """The jobs of one data folder. Opened by its first use, since its database is slow to import."""
 
-    def __init__(self, folders: Folders, grace_seconds: float) -> None:
+    def __init__(self, folders: Folders, engine_is_whole: Callable[[], bool], grace_seconds: float) -> None:
         self._folders = folders
+        self._engine_is_whole = engine_is_whole
         self._grace_seconds = grace_seconds
         self._opening = asyncio.Lock()
         self._choosing = asyncio.Lock()  # a job is picked, stopped or added, one at a time
         self._store: Store | None = None
         self._locked: IO[bytes] | None = None
         self._arrived = asyncio.Event()
-        self._closing = False
+        self._closing = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._run: Run | None = None
         self._followers: dict[str, set[asyncio.Queue[tuple[int, Event]]]] = {}
@@ -90,7 +72,7 @@ class Queue:
 
     async def close(self) -> None:
         """Stop the running job, which gets its grace period, and close the store. Queued jobs stay queued."""
-        self._closing = True
+        self._closing.set()
         self._arrived.set()
         if self._run is not None:
             self._run.ask(State.INTERRUPTED)
@@ -111,22 +93,50 @@ class Queue:
         store = await self.open()
         job = Job(id=uuid.uuid4().hex[:12], state=State.QUEUED, plan=plan, created_at=now())
         async with self._choosing:
-            at_once = self._run is None and not await asyncio.to_thread(store.jobs, State.QUEUED)
+            at_once = (
+                self._run is None and self._engine_is_whole() and not await asyncio.to_thread(store.jobs, State.QUEUED)
+            )
             await asyncio.to_thread(store.add, job)
         self._arrived.set()
         return job, at_once
 
     async def stop(self, job_id: str) -> Job:
         """Stop a job: a queued one at once, a running one after its step. Raises JobUnknown, JobEnded."""
+        return await self._halt(job_id, State.STOPPED)
+
+    async def pause(self, job_id: str) -> Job:
+        """Stop a job for the time being, as `stop` does. Raises JobUnknown, JobEnded."""
+        return await self._halt(job_id, State.PAUSED)
+
+    async def resume(self, job_id: str) -> Job:
+        """Queue a job again; its worker goes on from the last checkpoint. Raises JobUnknown, JobEnded if completed."""
         store = await self.open()
         async with self._choosing:
             job = await asyncio.to_thread(store.job, job_id)
-            if job.state.ended:
+            if job.state is State.COMPLETED:
                 raise JobEnded(job_id, job.state)
-            if self._run is None or self._run.job_id != job_id:
-                return await self._change(store, job_id, State.STOPPED, ended_at=now())
-            self._run.ask(State.STOPPED)
-            return job
+            if job.state.resumable:
+                job = await self._change(store, job_id, State.QUEUED, ended_at=None, error=None)
+        self._arrived.set()
+        return job
+
+    async def delete(self, job_id: str) -> None:
+        """Forget a job, its log and its checkpoints; its adapter stays. Raises JobUnknown, JobBusy."""
+        store = await self.open()
+        async with self._choosing:
+            job = await asyncio.to_thread(store.job, job_id)
+            if not job.state.ended and job.state is not State.PAUSED:
+                raise JobBusy(job_id, job.state)
+            await asyncio.to_thread(store.delete, job_id)
+            folder = self._folders.job(job_id)
+            if folder.exists():
+                await asyncio.to_thread(shutil.rmtree, folder)
+
+    def waits_for(self, job: Job) -> str | None:
+        """Return what a job waits for: "engine", the jobs before it ("jobs"), or None if it does not wait."""
+        if job.state is not State.QUEUED:
+            return None
+        return "jobs" if self._engine_is_whole() else "engine"
 
     async def jobs(self) -> list[Job]:
         """Return every job, in the order of arrival."""
@@ -171,11 +181,12 @@ class Queue:
         return store
 
     async def _run_jobs(self, store: Store) -> None:
-        while not self._closing:
+        while not self._closing.is_set():
             self._arrived.clear()
+            await self._wait_for_engine(store)
             async with self._choosing:
                 waiting = await asyncio.to_thread(store.jobs, State.QUEUED)
-                if waiting:
+                if waiting and self._engine_is_whole():
                     self._run = Run(waiting[0].id)
                     await self._change(store, waiting[0].id, State.RUNNING, started_at=now())
             if self._run is None:
@@ -193,6 +204,19 @@ class Queue:
                 )
                 self._run = None
 
+    async def _wait_for_engine(self, store: Store) -> None:
+        """Wait while there are jobs that the runtime is not whole enough for, and tell each of them once."""
+        told: set[str] = set()
+        while not self._closing.is_set() and not self._engine_is_whole():
+            for job in await asyncio.to_thread(store.jobs, State.QUEUED):
+                if job.id not in told:
+                    told.add(job.id)
+                    await self._tell(store, job.id, Note(time=now(), level="INFO", message=ENGINE_ARRIVING))
+            if not told:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), ENGINE_SECONDS)
+
     async def _train(self, store: Store, job: Job, run: Run) -> tuple[State, BackendError | None]:
         """Run the job's worker to its end; return the state that it ended in, and its error if it failed."""
         folder = self._folders.job(job.id)
@@ -200,26 +224,28 @@ class Queue:
             run.process = await start_worker(job.plan, folder, self._folders.adapter(job.id), parent=os.getpid())
         except OSError as error:
             return State.FAILED, WorkerNotStarted(error, folder)
-        if self._closing:
+        if self._closing.is_set():
             run.ask(State.INTERRUPTED)
         if run.asked is not None:  # while the process was being made, so that there is nothing to save yet
             run.kill()
-        assert run.process.stdout is not None
-        ending = asyncio.create_task(_end(run.process))
-        async for line in run.process.stdout:
-            event = from_line(line)
-            if isinstance(event, Saved):
-                run.adapter = event.adapter
-            elif isinstance(event, Failed):
-                run.failure = event
-            await self._tell(store, job.id, event)
-        status = await ending
+        status = await run.listen(lambda event: self._tell(store, job.id, event))
         state = outcome(status, saved=run.adapter is not None, asked=run.asked)
-        if state is not State.FAILED:
+        if run.asked is not None or status == 0:
             return state, None
         failure = await asyncio.to_thread(WorkerFailed, status, folder / LOG_NAME, run.failure)
         log.error("job %s: %s", job.id, failure.message)
         return state, failure
+
+    async def _halt(self, job_id: str, state: State) -> Job:
+        store = await self.open()
+        async with self._choosing:
+            job = await asyncio.to_thread(store.job, job_id)
+            if job.state.ended:
+                raise JobEnded(job_id, job.state)
+            if self._run is None or self._run.job_id != job_id:
+                return await self._change(store, job_id, state, ended_at=now())
+            self._run.ask(state)
+            return job
 
     async def _change(self, store: Store, job_id: str, state: State, **changes: object) -> Job:
         job = await asyncio.to_thread(store.update, job_id, state=state.value, **changes)
@@ -230,23 +256,6 @@ class Queue:
         number = await asyncio.to_thread(store.append, job_id, event)
         for arriving in self._followers.get(job_id, ()):
             arriving.put_nowait((number, event))
-
-
-def outcome(status: int, *, saved: bool, asked: State | None) -> State:
-    """Return the state in which a job ends, from its worker's exit status and what was asked of it."""
-    if saved:
-        return State.COMPLETED
-    if asked is not None:
-        return asked
-    # Status 0 without an adapter: somebody else asked the worker to stop.
-    return State.INTERRUPTED if status == 0 else State.FAILED
-
-
-async def _end(worker: Process) -> int:
-    """Wait until the worker ends, and leave nothing of its group behind; return its exit status."""
-    status = await worker.wait()
-    host.kill_group(worker.pid)  # a child of the worker's would also keep its end of our pipe open
-    return status
 
 
 def _log_failure(runner: asyncio.Task[None]) -> None:

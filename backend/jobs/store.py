@@ -75,6 +75,11 @@ class Store:
             connection.execute(_jobs.update().where(_jobs.c.id == job_id).values(**changes))
         return self.job(job_id)
 
+    def delete(self, job_id: str) -> None:
+        """Remove a job and all that it told."""
+        with self._engine.begin() as connection:
+            connection.execute(_jobs.delete().where(_jobs.c.id == job_id))
+
     def job(self, job_id: str) -> Job:
         """Return one job. Raises JobUnknown."""
         with self._engine.connect() as connection:

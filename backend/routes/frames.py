@@ -11,6 +11,7 @@ from backend.training.events import Changed, Event, Failed, Note, Progress, Save
 STATUS = {
     State.QUEUED: "paused",
     State.RUNNING: "running",
+    State.PAUSED: "paused",
     State.COMPLETED: "completed",
     State.STOPPED: "completed",
     State.INTERRUPTED: "paused",

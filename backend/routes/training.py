@@ -35,7 +35,7 @@ async def start(body: StartTraining, parts: Annotated[Services, Depends(services
 @router.get("/api/training/list")
 async def jobs(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
     """List all jobs, the newest first."""
-    return {"jobs": [_summary(job) for job in reversed(await parts.queue.jobs())]}
+    return {"jobs": [_summary(job, parts.queue) for job in reversed(await parts.queue.jobs())]}
 
 
 @router.get("/api/training/{job_id}")
@@ -44,7 +44,7 @@ async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> dic
     found = await parts.queue.job(job_id)
     told = [event for _, event in await parts.queue.events(job_id)]
     steps = [event for event in told if isinstance(event, Progress)]
-    return _summary(found) | {
+    return _summary(found, parts.queue) | {
         "plan": found.plan.to_dict(),
         "metrics": [frame["data"] for step in steps for frame in frames(step) if frame["type"] == "metrics"],
     }
@@ -53,7 +53,26 @@ async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> dic
 @router.post("/api/training/{job_id}/stop")
 async def stop(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
     """Ask a job to stop; a running one finishes its step and saves a checkpoint first."""
-    return _summary(await parts.queue.stop(job_id))
+    return _summary(await parts.queue.stop(job_id), parts.queue)
+
+
+@router.post("/api/training/{job_id}/pause")
+async def pause(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """Ask a job to stop for the time being, with a checkpoint to go on from."""
+    return _summary(await parts.queue.pause(job_id), parts.queue)
+
+
+@router.post("/api/training/{job_id}/resume")
+async def resume(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """Queue a paused, stopped, interrupted or failed job again; it goes on from its last checkpoint."""
+    return _summary(await parts.queue.resume(job_id), parts.queue)
+
+
+@router.delete("/api/training/{job_id}")
+async def delete(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+    """Forget a job that does not run, its log and its checkpoints. Its adapter stays."""
+    await parts.queue.delete(job_id)
+    return {"job_id": job_id, "status": "deleted"}
 
 
 @router.websocket("/ws/training/{job_id}")
@@ -128,11 +147,12 @@ def _require_model(model: str) -> None:
         raise ModelMissing(model, "the folder holds no config.json")
 
 
-def _summary(job: Job) -> dict[str, Any]:
+def _summary(job: Job, queue: Queue) -> dict[str, Any]:
     return {
         "job_id": job.id,
         "name": job.plan.name,
         "state": job.state.value,
+        "waiting_for": queue.waits_for(job),
         "model": job.plan.model,
         "dataset": str(job.plan.dataset),
         "created_at": job.created_at,

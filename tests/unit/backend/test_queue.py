@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from backend.errors import JobEnded
+from backend.errors import JobBusy, JobEnded, JobUnknown
 from backend.folders import Folders
-from backend.jobs.queue import Queue, outcome
+from backend.jobs.queue import Queue
+from backend.jobs.run import outcome
 from backend.jobs.store import Store
 from backend.states import State
 from backend.training.plan import TrainingPlan
@@ -39,7 +40,7 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @asynccontextmanager
 async def open_queue(folder: Path) -> AsyncIterator[Queue]:
     """Give a queue with next to no grace."""
-    queue = Queue(Folders(folder), grace_seconds=0.2)
+    queue = Queue(Folders(folder), lambda: True, grace_seconds=0.2)
     async with asyncio.timeout(DEADLINE):
         try:
             yield queue
@@ -98,6 +99,40 @@ def test_a_waiting_job_stops_at_once_and_only_once(tmp_path: Path) -> None:
     assert states(tmp_path) == [State.INTERRUPTED, State.STOPPED]
 
 
+@pytest.mark.usefixtures("child")
+def test_a_paused_job_waits_until_it_is_resumed_and_then_goes_first(tmp_path: Path) -> None:
+    async def pause_and_resume() -> None:
+        async with open_queue(tmp_path) as queue:
+            await queue.submit(plan_in(tmp_path))
+            second, _ = await queue.submit(plan_in(tmp_path))
+            assert (await queue.pause(second.id)).state is State.PAUSED
+            resumed = await queue.resume(second.id)
+            assert (resumed.state, resumed.ended_at) == (State.QUEUED, None)
+            assert queue.waits_for(resumed) == "jobs"
+            assert (await queue.resume(second.id)).state is State.QUEUED
+
+    asyncio.run(pause_and_resume())
+    assert states(tmp_path) == [State.INTERRUPTED, State.QUEUED]
+
+
+@pytest.mark.usefixtures("child")
+def test_only_a_job_that_does_not_run_can_be_deleted(tmp_path: Path) -> None:
+    async def delete() -> None:
+        async with open_queue(tmp_path) as queue:
+            first, _ = await queue.submit(plan_in(tmp_path))
+            second, _ = await queue.submit(plan_in(tmp_path))
+            for running_or_queued in (first, second):
+                with pytest.raises(JobBusy):
+                    await queue.delete(running_or_queued.id)
+            await queue.pause(second.id)
+            await queue.delete(second.id)
+            with pytest.raises(JobUnknown):
+                await queue.job(second.id)
+
+    asyncio.run(delete())
+    assert states(tmp_path) == [State.INTERRUPTED]
+
+
 @pytest.mark.parametrize("how", ["no program", "no folder"])
 def test_a_worker_that_cannot_be_started_fails_its_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
@@ -130,7 +165,7 @@ def test_a_worker_that_cannot_be_started_fails_its_job(
         (-9, False, State.INTERRUPTED, State.INTERRUPTED),
         (0, False, None, State.INTERRUPTED),
         (1, False, None, State.FAILED),
-        (-9, False, None, State.FAILED),
+        (-9, False, None, State.INTERRUPTED),
     ],
 )
 def test_the_state_that_a_job_ends_in(status: int, *, saved: bool, asked: State | None, state: State) -> None:

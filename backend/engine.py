@@ -1,0 +1,105 @@
+"""How much of the runtime is there: the server runs from its core, workers need the whole.
+
+The launcher writes what is read here, below the home that it names in PEFT_STUDIO_HOME_STATE: a receipt for each slot,
+and how far it has come. Both belong to another program, so nothing of their shape is taken for granted.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STALLED_SECONDS = 60.0
+
+
+class Part(StrEnum):
+    """What of the runtime is there."""
+
+    CORE = "core"
+    WHOLE = "whole"
+
+
+class Arrival(StrEnum):
+    """Whether the rest is still on its way. `stalled`: nobody has reported progress for STALLED_SECONDS."""
+
+    READY = "ready"
+    ARRIVING = "arriving"
+    STALLED = "stalled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What is there, and how far the rest has come; None where nobody has said how far."""
+
+    part: Part
+    state: Arrival
+    done: int | None = None
+    total: int | None = None
+    unit: str | None = None
+
+
+WHOLE = Engine(part=Part.WHOLE, state=Arrival.READY)
+
+
+class EngineWatch:
+    """Looks at the launcher's files, until they say once that the runtime is whole: that never changes back."""
+
+    def __init__(self, home: Path | None, prefix: Path) -> None:
+        self._home = home if home is not None and prefix.is_relative_to(home) else None
+        self._receipt = f"{prefix.name}.json"
+        self._since = time.time()
+        self._engine = WHOLE if self._home is None else None
+
+    def engine(self) -> Engine:
+        """Return what is there now. Reads two small files, as long as something is missing."""
+        if self._engine is not None:
+            return self._engine
+        assert self._home is not None
+        progress = self._home / "progress.json"
+        reported = max(self._since, _modified(progress))
+        found = judge(
+            read_object(self._home / "receipts" / self._receipt),
+            read_object(progress),
+            silent_seconds=time.time() - reported,
+        )
+        if found.part is Part.WHOLE:
+            self._engine = found
+        return found
+
+    def is_whole(self) -> bool:
+        """Tell whether workers can start."""
+        return self.engine().part is Part.WHOLE
+
+
+def judge(receipt: dict[str, Any] | None, progress: dict[str, Any] | None, *, silent_seconds: float) -> Engine:
+    """Return what the launcher's two documents say together; None is one that is missing or unreadable."""
+    # Launchers that restore everything before they start us write receipts without a part.
+    if receipt is not None and receipt.get("part", Part.WHOLE) == Part.WHOLE:
+        return WHOLE
+    state = Arrival.ARRIVING if silent_seconds < STALLED_SECONDS else Arrival.STALLED
+    match progress:
+        case {"done": int(done), "total": int(total), "unit": str(unit)} if 0 <= done <= total:
+            return Engine(part=Part.CORE, state=state, done=done, total=total, unit=unit)
+    return Engine(part=Part.CORE, state=state)
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object that a file of another program holds; None where it is missing, torn or no object."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # it is not there yet, or not any more
+        return 0.0
