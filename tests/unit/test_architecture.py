@@ -1,0 +1,152 @@
+"""The rules of dependency, read from the imports: who may know whom, and who may touch the machine."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "bitsandbytes", "deepspeed"}
+NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "asyncio", "socketserver", "xmlrpc"}
+# The launcher's modules, layer upon layer: each may import at run time from its own layer and those above it here.
+LAYERS = [
+    ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt"}),
+    ("pure", {"environ", "plan"}),
+    ("effects", {"acts", "attempt", "disk", "home", "host", "locks", "preflight", "record", "relocate", "report",
+                 "resources", "restore", "run", "start", "survey", "trust", "whole"}),
+    ("edge", {"cli", "__main__"}),
+]  # fmt: skip
+# What the reader of archives lends to their writer.
+LENT = {"document", "environ", "errors", "manifest", "paths", "platforms", "resources"}
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def imports(path: Path, *, for_types: bool = True) -> set[str]:
+    """Return the dotted names that a module imports, anywhere in it; without `for_types` those of running it alone."""
+    return set(_imports(ast.parse(path.read_bytes()), for_types=for_types))
+
+
+def _imports(node: ast.AST, *, for_types: bool) -> Iterator[str]:
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        children: list[ast.stmt] | Iterator[ast.AST] = [*(node.body if for_types else []), *node.orelse]
+    else:
+        children = ast.iter_child_nodes(node)
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert not node.level, "imports name their whole way"
+        assert node.module is not None
+        yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    for child in children:
+        yield from _imports(child, for_types=for_types)
+
+
+def tops(names: set[str]) -> set[str]:
+    return {name.split(".")[0] for name in names}
+
+
+def uses(path: Path, owner: str, name: str) -> bool:
+    """Whether a module says `owner.name`, or calls `name` where `owner` is empty."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if owner and isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.value, ast.Name):
+            if node.value.id == owner:
+                return True
+        elif not owner and isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            return True
+    return False
+
+
+def inner(path: Path) -> set[str]:
+    """Return the launcher's own modules that a module of it imports when it runs, by their first name."""
+    names = imports(path, for_types=False)
+    return {name.split(".")[1] for name in names if name.startswith("launcher.")}
+
+
+@pytest.mark.parametrize("path", modules("launcher"), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_launcher_imports_the_standard_library_platformdirs_and_zstandard(path: Path) -> None:
+    assert tops(imports(path)) <= sys.stdlib_module_names | {"launcher", "platformdirs", "zstandard"}
+
+
+@pytest.mark.parametrize("path", modules("launcher"), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_launcher_never_opens_a_socket(path: Path) -> None:
+    assert not tops(imports(path)) & NETWORK
+
+
+def test_every_module_of_the_launcher_is_in_a_layer() -> None:
+    found = {path.parent.name if path.parent.name == "host" else path.stem for path in modules("launcher")}
+    assert found - {"__init__"} == set().union(*(names for _, names in LAYERS))
+
+
+@pytest.mark.parametrize("number", range(len(LAYERS)), ids=[name for name, _ in LAYERS])
+def test_layers_of_the_launcher_import_what_lies_above_them_and_nothing_below(number: int) -> None:
+    allowed = set().union(*(names for _, names in LAYERS[: number + 1]))
+    for path in modules("launcher"):
+        if path.stem in LAYERS[number][1]:
+            assert inner(path) <= allowed, path
+
+
+def test_the_launchers_modules_import_each_other_in_no_circle() -> None:
+    edges = {path.stem: inner(path) for path in modules("launcher") if path.parent.name == "launcher"}
+    done: set[str] = set()
+
+    def visit(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " → ".join((*way, name))
+        if name not in done:
+            for following in edges.get(name, set()):
+                visit(following, (*way, name))
+            done.add(name)
+
+    for name in edges:
+        visit(name, ())
+
+
+@pytest.mark.parametrize("path", modules("pack"), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_packer_reads_the_launchers_formats_and_no_more_of_it(path: Path) -> None:
+    lent = {name.split(".")[1] for name in imports(path) if name.startswith("launcher.")}
+    assert lent <= LENT
+    assert "backend" not in tops(imports(path))
+
+
+@pytest.mark.parametrize("path", modules("backend"), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_backend_knows_neither_launcher_nor_packer(path: Path) -> None:
+    assert not tops(imports(path)) & {"launcher", "pack", "tests"}
+
+
+def test_only_workers_import_what_takes_seconds_to_import() -> None:
+    heavy = {path.relative_to(ROOT).as_posix() for path in modules("backend") if tops(imports(path)) & HEAVY}
+    assert heavy <= {"backend/training/worker.py", "backend/inference/worker.py"}
+    for path in modules("backend"):
+        if path.stem != "worker":
+            workers = {name for name in imports(path) if name.endswith(".worker")}
+            assert not workers, f"{path} imports {workers}: workers are processes of their own"
+
+
+def test_only_the_machines_own_corner_asks_which_system_this_is() -> None:
+    asking = {path for path in modules("launcher") if uses(path, "sys", "platform")}
+    assert {path.parent.name if path.parent.name == "host" else path.stem for path in asking} <= {"host", "platforms"}
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "edges"),
+    [
+        ("os", "environ", {"__main__"}),
+        ("os", "getenv", set()),
+        ("", "print", {"__main__", "report"}),
+        ("sys", "exit", {"__main__", "windows"}),  # Windows has no exec: the launcher ends with its backend's status
+        ("os", "_exit", set()),
+        ("time", "sleep", set()),
+    ],
+)
+def test_only_the_edges_of_the_launcher_touch(owner: str, name: str, edges: set[str]) -> None:
+    assert {path.stem for path in modules("launcher") if uses(path, owner, name)} <= edges
