@@ -68,7 +68,7 @@ class Starting:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer of an act; `answer` is documented with the act."""
+    """The answer of an act; its members, listed below by act, stand beside `act` in the line."""
 
     event: ClassVar[str] = "result"
     act: str
@@ -77,7 +77,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """An error: see docs/errors.md for the codes."""
+    """An error; errors.md lists the codes. `log` is the launcher's log, where there is one."""
 
     event: ClassVar[str] = "failed"
     code: str

@@ -24,7 +24,7 @@ LAYERS = [
     ("edge", {"cli", "__main__"}),
 ]  # fmt: skip
 # What the reader of archives lends to their writer.
-LENT = {"document", "environ", "errors", "manifest", "paths", "platforms", "resources"}
+LENT = {"document", "environ", "errors", "events", "manifest", "paths", "platforms", "resources"}
 
 
 def modules(package: str) -> list[Path]:
