@@ -74,6 +74,8 @@ def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
                 json.dumps({"event": "done", "act": act, "seconds": round(seconds, 2), "path": str(path)}), flush=True
             )
         else:
+            if act is Act.VERIFY:
+                print(path.with_suffix(".txt").read_text(encoding="utf-8"), end="")
             print(f"{act:<8} {seconds:6.1f} s  {path}", flush=True)
 
     return done

@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from launcher.resources import Resources
-from pack.verify import backend_imports
+from pack.checks import backend_imports
 from tests.builders.backend import REPOSITORY
 
 if TYPE_CHECKING:
