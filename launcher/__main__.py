@@ -13,6 +13,7 @@ from launcher.cli import Act, parse
 from launcher.disk import Disk, disk_errors
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError
 from launcher.home import find_home
+from launcher.host import stdin_ended
 from launcher.platforms import Platform
 from launcher.report import Report
 from launcher.resources import Resources
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     release = current_release()
     request = parse(arguments, release.version)
     report = Report(as_json=request.as_json, quiet=request.quiet)
+    if request.until_eof:
+        report.is_over = stdin_ended
     try:
         act(request, release, report, environment)
     except LauncherError as error:

@@ -111,7 +111,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
     )
     talk.add_argument("--quiet", action="store_true", help="say nothing but answers and errors")
     talk.add_argument("--traceback", action="store_true", help="show where in the program an error came up")
-    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends")
+    parser.add_argument("--until-eof", action="store_true", help="end when standard input ends; the backend too")
     parser.add_argument(
         "--version", action="version", version=f"peft_engine {version} (Python {sys.version.split()[0]})"
     )

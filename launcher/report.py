@@ -33,10 +33,14 @@ _DOING: dict[StepName, str] = {
 
 @dataclass
 class Report:
-    """Where events go: stdout as JSON or people's eyes, and the log."""
+    """Where events go: stdout as JSON or people's eyes, and the log.
+
+    `is_over` tells whether whoever started us is gone: work that takes long asks as often as it reports.
+    """
 
     as_json: bool
     quiet: bool
+    is_over: Callable[[], bool] = lambda: False
     log: Path | None = None
     answer: TextIO = field(default_factory=lambda: sys.stdout)
     talk: TextIO = field(default_factory=lambda: sys.stderr)
@@ -66,7 +70,10 @@ class Report:
         self.say(Failed(error.code, error.message, error.remedy, path, log))
 
     def step(self, name: StepName, unit: Unit) -> Callable[[int, int], None]:
-        """Return what to call as `(done, total)` while the step goes on."""
+        """Return what to call as `(done, total)` while the step goes on.
+
+        It raises KeyboardInterrupt where whoever started us is gone.
+        """
         began = time.monotonic()
         last = began - _STEP_SECONDS
         finished = False
@@ -76,6 +83,9 @@ class Report:
             now = time.monotonic()
             if finished or (done < total and now - last < _STEP_SECONDS):
                 return
+            if self.is_over():
+                # As good as Ctrl-C: what is finished stays, and nobody wants the rest now.
+                raise KeyboardInterrupt
             last, finished = now, done >= total
             if self.as_json:
                 self.say(Step(name, done, total, unit))

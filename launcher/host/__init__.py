@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from launcher.host.windows import Lock, become
+    from launcher.host.windows import Lock, become, stdin_ended
 else:
-    from launcher.host.posix import Lock, become
+    from launcher.host.posix import Lock, become, stdin_ended
 
-__all__ = ["Lock", "become"]
+__all__ = ["Lock", "become", "stdin_ended"]

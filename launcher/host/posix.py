@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -51,6 +52,15 @@ class Lock:
     def release(self) -> None:
         """Give the lock up."""
         os.close(self._descriptor)
+
+
+def stdin_ended() -> bool:
+    """Whether whoever held the other end of standard input is gone. Nothing is read: it is the backend's to read."""
+    # poll() says so of pipes and, where Linux has a word for half a socket, of sockets; files and terminals never end.
+    half_closed = getattr(select, "POLLRDHUP", 0)
+    poll = select.poll()
+    poll.register(0, half_closed)
+    return any(found & (select.POLLHUP | half_closed) for _, found in poll.poll(0))
 
 
 def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

@@ -25,6 +25,7 @@ _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 _LOCKFILE_FAIL_IMMEDIATELY, _LOCKFILE_EXCLUSIVE_LOCK = 1, 2
 _ERROR_LOCK_VIOLATION = 33
 _LOCKED_BYTE = 1 << 30  # far behind the PID: a locked range cannot be read by others
+_STD_INPUT_HANDLE, _FILE_TYPE_PIPE, _ERROR_BROKEN_PIPE = 2**32 - 10, 3, 109
 _JOB_EXTENDED_LIMITS, _KILL_ON_JOB_CLOSE = 9, 0x2000
 
 
@@ -104,6 +105,15 @@ class Lock:
     def release(self) -> None:
         """Give the lock up."""
         os.close(self._descriptor)
+
+
+def stdin_ended() -> bool:
+    """Whether whoever held the other end of standard input is gone. Nothing is read: it is the backend's to read."""
+    handle = _kernel32.GetStdHandle(wintypes.DWORD(_STD_INPUT_HANDLE))
+    if _kernel32.GetFileType(handle) != _FILE_TYPE_PIPE:
+        return False
+    alive = _kernel32.PeekNamedPipe(handle, None, 0, None, None, None)
+    return not alive and ctypes.get_last_error() == _ERROR_BROKEN_PIPE
 
 
 def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 # It says what it is, then goes on until its standard input ends, as the real one does with --until-eof.
 BACKEND = """
-import json, os, sys
+import contextlib, json, os, sys
 if "DIE_BEFORE_LISTENING" in os.environ:
     sys.exit("ModuleNotFoundError: no module named 'torch'")
-if os.path.exists(os.environ["PEFT_STUDIO_ATTEMPT"]):
+with contextlib.suppress(FileNotFoundError):
     os.unlink(os.environ["PEFT_STUDIO_ATTEMPT"])
 config = open(os.path.join(os.environ["CONDA_PREFIX"], "etc/engine.conf")).read()
 print(json.dumps({"event": "listening", "pid": os.getpid(), "argv": sys.argv[1:], "path": sys.path,
                   "environment": dict(os.environ), "config": config}), flush=True)
-sys.stdin.read()
+print(json.dumps({"event": "ended", "read": sys.stdin.read()}), flush=True)
 """
 
 # Permission bits mean nothing to root until it gives these two capabilities up (capabilities(7)).

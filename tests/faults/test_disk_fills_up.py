@@ -83,4 +83,4 @@ def test_a_start_needs_no_room(packed: Packed, tmp_path: Path) -> None:
 
 
 def ask_twice(packed: Packed, home: Path) -> list[str]:
-    return [ask(packed.resources, home).events[-1]["event"] for _ in range(2)]
+    return [ask(packed.resources, home).events[-2]["event"] for _ in range(2)]

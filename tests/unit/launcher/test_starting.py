@@ -59,7 +59,7 @@ def test_a_later_start_reads_neither_the_archive_nor_its_index(harmed: Path, ins
             path.unlink()
     answer = ask(harmed, installed)
     assert answer.status == 0
-    assert [event["event"] for event in answer.events] == ["starting", "listening"]
+    assert [event["event"] for event in answer.events] == ["starting", "listening", "ended"]
 
 
 def test_a_later_start_imports_nothing_that_only_an_install_needs(packed: Packed, installed: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_the_parent_set_for_another_python_has_no_effect(packed: Packed, in
         text=True,
     )
     assert run.returncode == 0, run.stderr
-    listening = json.loads(run.stdout.splitlines()[-1])
+    listening = json.loads(run.stdout.splitlines()[-2])
     assert listening["path"] == plain["path"]
     assert listening["environment"]["KEPT"] == "yes"
     for name, value in FOREIGN.items():
@@ -110,13 +110,15 @@ def test_until_eof_is_handed_on(packed: Packed, installed: Path) -> None:
         assert "--until-eof" in wait_for(launcher, "listening")["argv"]
 
 
-def test_the_backend_keeps_its_standard_input_untouched(packed: Packed, home: Path) -> None:
-    script = "import sys; print(sys.stdin.read())"
-    with running(packed.resources, home) as launcher:
+@pytest.mark.parametrize("arguments", [[], ["--until-eof"]])
+def test_the_backend_reads_all_of_standard_input(arguments: list[str], packed: Packed, home: Path) -> None:
+    with running(packed.resources, home, *arguments) as launcher:
+        assert launcher.stdin is not None
+        launcher.stdin.write("written before it was installed")
+        launcher.stdin.flush()
         wait_for(launcher, "listening")
-    slot = packed.slot(home)
-    run = subprocess.run([slot / "bin/python", "-c", script], input="hello", capture_output=True, text=True)
-    assert run.stdout == "hello\n"
+        launcher.stdin.close()
+        assert wait_for(launcher, "ended")["read"] == "written before it was installed"
 
 
 def test_a_missing_interpreter_is_restored_by_a_plain_start(packed: Packed, installed: Path) -> None:
@@ -170,7 +172,7 @@ class TestABackendThatEndsBeforeItListens:
             wait_for(other, "listening")
             self.die(packed, installed)
             answer = ask(packed.resources, installed)
-            assert [event["event"] for event in answer.events] == ["starting", "listening"]
+            assert [event["event"] for event in answer.events] == ["starting", "listening", "ended"]
 
     def test_is_forgotten_by_a_repair(self, packed: Packed, installed: Path) -> None:
         self.die(packed, installed)
@@ -182,7 +184,11 @@ class TestABackendThatEndsBeforeItListens:
         self, note: str, packed: Packed, installed: Path
     ) -> None:
         (installed / "attempt.json").write_text(note)
-        assert [event["event"] for event in ask(packed.resources, installed).events] == ["starting", "listening"]
+        assert [event["event"] for event in ask(packed.resources, installed).events] == [
+            "starting",
+            "listening",
+            "ended",
+        ]
 
     def die(self, packed: Packed, home: Path) -> list[dict[str, object]]:
         answer = ask(packed.resources, home, environment={"DIE_BEFORE_LISTENING": "1"})
@@ -210,4 +216,4 @@ def test_a_copied_home_is_relocated_and_its_original_left_alone(
 def test_a_home_reached_through_a_link_has_not_moved(packed: Packed, installed: Path, tmp_path: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(installed)
-    assert [event["event"] for event in ask(packed.resources, link).events] == ["starting", "listening"]
+    assert [event["event"] for event in ask(packed.resources, link).events] == ["starting", "listening", "ended"]
