@@ -1,4 +1,4 @@
-"""Build prefix → archive, index and manifest, in one folder."""
+"""Build prefix → archive, index, manifest, SBOM and licences, in one folder."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pack.condapack import collect, shortest_placeholder
 from pack.errors import UnsafeEntries
 from pack.folder import replaced
 from pack.records import public_address, records
+from pack.sbom import write_licenses, write_sbom
 from pack.write import LEVEL, PART_SIZE, write_archive
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ def build_archive(
         )
         text = json.dumps(manifest.to_dict(), indent=1) + "\n"
         (unfinished / MANIFEST_NAME).write_text(text, encoding="utf-8", newline="\n")
+        write_sbom(unfinished, manifest, packages)
+        write_licenses(unfinished, packages)
     return manifest
 
 

@@ -62,6 +62,7 @@ _SHAPE_ARCHIVES = (
     "pack/core.py",
     "pack/literals.py",
     "pack/records.py",
+    "pack/sbom.py",
     "pack/source.py",
     "pack/write.py",
 )

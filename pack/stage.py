@@ -24,11 +24,13 @@ def stage(archive: Path, stub: Path, manifest: Manifest, resources: Path, progre
     """Bring the archive and the stub together in `resources`, whole or not at all; engine.json is written last."""
     with replaced(resources) as unfinished:
         shutil.copytree(stub, unfinished, symlinks=True, dirs_exist_ok=True)
-        files = sorted(path for path in archive.iterdir() if path.is_file())
+        files = sorted(path for path in archive.rglob("*") if path.is_file())
         for number, path in enumerate(files):
             progress("stage", number, len(files))
+            place = unfinished / path.relative_to(archive)
+            place.parent.mkdir(parents=True, exist_ok=True)
             # A copy, never a second name: whoever edits the staged files must not edit the archive they came from.
-            shutil.copyfile(path, unfinished / path.name)
+            shutil.copyfile(path, place)
         progress("stage", len(files), len(files))
         write_engine(unfinished, manifest)
 

@@ -46,7 +46,8 @@ def test_everything_is_there_and_the_program_can_be_run(archive: tuple[Path, Man
     stage(folder, stub, manifest, place, silent)
     names = {path.name for path in place.iterdir()}
     parts = {part.name for part in (*manifest.parts, manifest.index)}
-    assert names == parts | {"manifest.json", ENGINE_NAME, "_internal", manifest.platform.program}
+    documents = {"manifest.json", "sbom.json", "licenses", ENGINE_NAME}
+    assert names == parts | documents | {"_internal", manifest.platform.program}
     assert (place / manifest.platform.program).stat().st_mode & 0o111 == 0o111
     assert (place / "_internal" / "link").is_symlink()
     for part in (*manifest.parts, manifest.index):

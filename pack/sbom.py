@@ -1,0 +1,101 @@
+"""What is inside, for lawyers and scanners: `sbom.json` in CycloneDX's format, and each package's licence files.
+
+https://cyclonedx.org/docs/1.6/json/ describes the format, https://github.com/package-url/purl-spec the names in it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from pack.records import public_address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from launcher.manifest import Manifest
+
+SBOM_NAME = "sbom.json"
+LICENSES_NAME = "licenses"
+_PRODUCT = "peft-studio-engine"
+
+
+def write_sbom(folder: Path, manifest: Manifest, packages: Iterable[Mapping[str, Any]]) -> None:
+    """Write sbom.json for the packages whose records these are; the same runtime gives the same bytes."""
+    product = Component(name=_PRODUCT, version=manifest.version, type=ComponentType.APPLICATION, bom_ref=_PRODUCT)
+    # The name of this document is the runtime's: a random one would make each build another.
+    bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_OID, manifest.runtime))
+    bom.metadata.component = product
+    bom.metadata.timestamp = datetime.fromisoformat(manifest.created_at)
+    components = {}
+    for record in packages:
+        components[record["name"]] = _component(record, manifest.channel)
+        bom.components.add(components[record["name"]])
+    bom.register_dependency(product, components.values())
+    for record in packages:
+        names = {line.split()[0] for line in record.get("depends", ())}
+        bom.register_dependency(components[record["name"]], [components[n] for n in sorted(names & components.keys())])
+    text = json.dumps(json.loads(JsonV1Dot6(bom).output_as_string()), indent=1, ensure_ascii=False) + "\n"
+    (folder / SBOM_NAME).write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_licenses(folder: Path, packages: Iterable[Mapping[str, Any]]) -> None:
+    """Copy the licence files of each package to `folder/licenses/NAME-VERSION`, and list the packages without any."""
+    place = folder / LICENSES_NAME
+    place.mkdir()
+    without = []
+    for record in packages:
+        texts = Path(record["link"]["source"]) / "info" / "licenses"
+        if texts.is_dir():
+            shutil.copytree(texts, place / f"{record['name']}-{record['version']}", copy_function=shutil.copyfile)
+        else:
+            without.append(f"{record['name']} {record['version']}: {record.get('license') or 'it names no licence'}\n")
+    (place / "packages-without-files.txt").write_text("".join(without), encoding="utf-8", newline="\n")
+
+
+def _component(record: Mapping[str, Any], channel: str) -> Component:
+    name, version, build, subdir = (str(record[key]) for key in ("name", "version", "build", "subdir"))
+    address = public_address(str(record.get("url", "")))
+    purl = PackageURL("conda", None, name, version, {"build": build, "channel": channel, "subdir": subdir})
+    return Component(
+        name=name,
+        version=version,
+        type=ComponentType.LIBRARY,
+        bom_ref=purl.to_string(),
+        purl=purl,
+        licenses=[LicenseFactory().make_from_string(record["license"])] if record.get("license") else (),
+        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=record["sha256"])] if record.get("sha256") else (),
+        external_references=_references(address, record),
+        properties=[Property(name=f"{_PRODUCT}:{key}", value=value) for key, value in _origin(record)],
+    )
+
+
+def _references(address: str, record: Mapping[str, Any]) -> Iterator[ExternalReference]:
+    if address.startswith("https:"):
+        yield ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(address))
+    if home := _about(record).get("home"):
+        yield ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(home))
+
+
+def _origin(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield from which wheel a package was made, where it was: the file's name and sha256."""
+    extra = _about(record).get("extra") or {}
+    for key in ("wheel", "sha256"):
+        if extra.get(key):
+            yield (key if key == "wheel" else f"wheel-{key}"), str(extra[key])
+
+
+def _about(record: Mapping[str, Any]) -> dict[str, Any]:
+    path = Path(record["link"]["source"]) / "info" / "about.json"
+    return json.loads(path.read_bytes()) if path.exists() else {}

@@ -1,0 +1,98 @@
+"""The list of what is inside, and the licences that travel with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from pack.sbom import write_licenses, write_sbom
+from tests.builders.sources import SMALL_MANIFEST
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def packages(tmp_path: Path) -> list[dict[str, Any]]:
+    """Records of a package from a channel with a licence, and of one made from a wheel without."""
+    forge, wheel = tmp_path / "pkgs" / "forge", tmp_path / "pkgs" / "wheel"
+    (forge / "info" / "licenses" / "deep").mkdir(parents=True)
+    (forge / "info" / "licenses" / "LICENSE").write_text("do as you like")
+    (forge / "info" / "licenses" / "deep" / "NOTICE").write_text("thanks")
+    (wheel / "info").mkdir(parents=True)
+    extra = {"wheel": "b-2-py3-none-any.whl", "sha256": "2" * 64}
+    (wheel / "info" / "about.json").write_text(json.dumps({"home": "https://b.example", "extra": extra}))
+    return [
+        {
+            "name": "a", "version": "1", "build": "h0_0", "subdir": "noarch", "license": "MIT OR Apache-2.0",
+            "sha256": "1" * 64, "url": "https://me:secret@forge.example/t/token/noarch/a-1-h0_0.conda",
+            "depends": ["b >=1", "__glibc >=2.17"], "link": {"source": str(forge)},
+        },
+        {
+            "name": "b", "version": "2", "build": "0", "subdir": "linux-64", "license": "a licence of its own",
+            "sha256": "3" * 64, "url": "file:///somewhere/b.conda", "depends": [], "link": {"source": str(wheel)},
+        },
+    ]  # fmt: skip
+
+
+def written(folder: Path, packages: list[dict[str, Any]]) -> dict[str, Any]:
+    write_sbom(folder, SMALL_MANIFEST, packages)
+    document: dict[str, Any] = json.loads((folder / "sbom.json").read_text())
+    return document
+
+
+def test_each_package_is_there_with_version_licence_address_and_hash(tmp_path: Path, packages: list[Any]) -> None:
+    a, b = written(tmp_path, packages)["components"]
+    assert (a["name"], a["version"], a["purl"]) == (
+        "a", "1", "pkg:conda/a@1?build=h0_0&channel=test&subdir=noarch",
+    )  # fmt: skip
+    assert a["licenses"] == [{"expression": "MIT OR Apache-2.0"}]
+    assert a["hashes"] == [{"alg": "SHA-256", "content": "1" * 64}]
+    assert a["externalReferences"] == [{"type": "distribution", "url": "https://forge.example/noarch/a-1-h0_0.conda"}]
+    assert b["licenses"] == [{"license": {"name": "a licence of its own"}}]
+    assert b["externalReferences"] == [{"type": "website", "url": "https://b.example"}]
+
+
+def test_a_package_made_from_a_wheel_names_it(tmp_path: Path, packages: list[Any]) -> None:
+    _, b = written(tmp_path, packages)["components"]
+    assert {row["name"].rpartition(":")[2]: row["value"] for row in b["properties"]} == {
+        "wheel": "b-2-py3-none-any.whl",
+        "wheel-sha256": "2" * 64,
+    }
+
+
+def test_who_needs_whom_is_told_of_packages_that_are_inside(tmp_path: Path, packages: list[Any]) -> None:
+    document = written(tmp_path, packages)
+    needs = {row["ref"]: row.get("dependsOn", []) for row in document["dependencies"]}
+    a, b = (component["bom-ref"] for component in document["components"])
+    assert needs == {a: [b], b: [], document["metadata"]["component"]["bom-ref"]: [a, b]}
+
+
+def test_the_document_is_what_the_format_asks_for(tmp_path: Path, packages: list[Any]) -> None:
+    write_sbom(tmp_path, SMALL_MANIFEST, packages)
+    text = (tmp_path / "sbom.json").read_text()
+    assert json.loads(text)["specVersion"] == SchemaVersion.V1_6.to_version()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+
+
+def test_the_same_runtime_gives_the_same_bytes_and_another_another_name(tmp_path: Path, packages: list[Any]) -> None:
+    first = written(tmp_path, packages)
+    assert written(tmp_path, packages[::-1]) == first
+    write_sbom(tmp_path, replace(SMALL_MANIFEST, runtime="1" * 64), packages)
+    assert json.loads((tmp_path / "sbom.json").read_text())["serialNumber"] != first["serialNumber"]
+
+
+def test_licence_files_travel_and_packages_without_are_listed(tmp_path: Path, packages: list[Any]) -> None:
+    write_licenses(tmp_path, packages)
+    place = tmp_path / "licenses"
+    found = {path.relative_to(place).as_posix(): path.read_text() for path in place.rglob("*") if path.is_file()}
+    assert found == {
+        "a-1/LICENSE": "do as you like",
+        "a-1/deep/NOTICE": "thanks",
+        "packages-without-files.txt": "b 2: a licence of its own\n",
+    }
