@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
-from backend.routes import engine, hardware, health, system, training
+from backend.routes import (
+    choices,
+    configurations,
+    conversations,
+    dependencies,
+    engine,
+    hardware,
+    health,
+    logging,
+    models,
+    offline,
+    settings,
+    system,
+    training,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +36,25 @@ if TYPE_CHECKING:
     from fastapi import Request
 
     from backend.services import Services
+
+
+ROUTES = (
+    health,
+    dependencies,
+    system,
+    engine,
+    hardware,
+    choices,
+    models,
+    training,
+    conversations,
+    configurations,
+    settings,
+    logging,
+    offline,
+)
+# The app takes whatever JSON these answer for what it asked for, and its window goes blank at an error.
+TEXT_ERRORS = re.compile(r"/api/(profiles|models/(popular/.*|search)|config/smart-defaults|deployments)")
 
 
 def create_app(services: Services) -> FastAPI:
@@ -39,7 +73,7 @@ def create_app(services: Services) -> FastAPI:
         title="PEFT Studio", openapi_url="/api/openapi.json", docs_url=None, redoc_url=None, lifespan=lifespan
     )
     app.state.services = services
-    for routes in (health, system, engine, hardware, training):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -48,12 +82,14 @@ def create_app(services: Services) -> FastAPI:
     return app
 
 
-async def _answer_error(_request: Request, error: Exception) -> JSONResponse:
+async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
+    if TEXT_ERRORS.fullmatch(request.url.path):
+        return PlainTextResponse(f"{error.message}. {error.remedy}", error.status)
     return JSONResponse(error.to_dict(), error.status)
 
 
-async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+async def _answer_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     problems = [
         {"place": ".".join(str(part) for part in problem["loc"]), "reason": problem["msg"]}
@@ -62,11 +98,11 @@ async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     return await _answer_error(request, RequestInvalid(problems))
 
 
-async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = HTTPStatus(error.status_code).phrase
     return await _answer_error(request, HttpError(error.status_code, reason, request.method, request.url.path))
 
 
-async def _answer_bug(request: Request, _error: Exception) -> JSONResponse:
+async def _answer_bug(request: Request, _error: Exception) -> Response:
     return await _answer_error(request, InternalError())  # the traceback goes to the log, not to the client

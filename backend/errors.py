@@ -13,6 +13,9 @@ BackendError
     ├── ModelMissing          model-missing          422
     ├── DatasetMissing        dataset-missing        422
     ├── DatasetUnusable       dataset-unusable       422
+    ├── DocumentUnknown       profile-unknown, conversation-unknown … 404
+    ├── SettingsInvalid       settings-invalid       422
+    ├── ConfigurationInvalid  configuration-invalid  422
     ├── JobUnknown            job-unknown            404
     ├── JobEnded              job-ended              409
     ├── JobBusy               job-busy               409
@@ -192,6 +195,36 @@ class DatasetUnusable(RequestError):
         super().__init__(
             f"{path.name}, {first['place']}: {first['reason']}{more}", remedy, path=path, detail=list(problems)
         )
+
+
+class DocumentUnknown(RequestError):
+    """There is no document of this kind and name."""
+
+    status = 404
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"There is no {kind} {name!r}", f"Take a name from the list of every {kind}.")
+        self.code = f"{kind}-unknown"
+
+
+class SettingsInvalid(RequestError):
+    """A setting has a name or a value that it cannot have."""
+
+    code = "settings-invalid"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The settings cannot be changed: {reason}", "Correct it; the settings stay as they were.")
+
+
+class ConfigurationInvalid(RequestError):
+    """A document is no exported training configuration."""
+
+    code = "configuration-invalid"
+
+    def __init__(self, reason: str) -> None:
+        message = f"This is no training configuration: {reason}"
+        # The app shows `detail`, and expects a text there.
+        super().__init__(message, "Choose a file that was exported from the configurations.", detail=message)
 
 
 class JobUnknown(RequestError):

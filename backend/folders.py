@@ -33,13 +33,48 @@ class Folders:
         """Locked by the one backend that runs the jobs of this folder."""
         return self.root / "jobs.lock"
 
+    @property
+    def settings(self) -> Path:
+        """The user's settings."""
+        return self.root / "settings.json"
+
+    @property
+    def configurations(self) -> Path:
+        """Training configurations that people keep, a file each."""
+        return self.root / "configurations"
+
+    @property
+    def conversations(self) -> Path:
+        """Conversations with models, a file each."""
+        return self.root / "conversations"
+
+    @property
+    def datasets(self) -> Path:
+        """Uploaded datasets, a folder each."""
+        return self.root / "datasets"
+
+    @property
+    def models(self) -> Path:
+        """Base models that people put here, a folder each."""
+        return self.root / "models"
+
+    @property
+    def reports(self) -> Path:
+        """What was made for support."""
+        return self.root / "reports"
+
+    @property
+    def adapters(self) -> Path:
+        """Finished adapters, a folder each."""
+        return self.root / "adapters"
+
     def job(self, job_id: str) -> Path:
         """Return where one job's plan, output and checkpoints are kept."""
         return self.root / "jobs" / job_id
 
     def adapter(self, job_id: str) -> Path:
         """Return where one job's finished adapter is kept."""
-        return self.root / "adapters" / job_id
+        return self.adapters / job_id
 
 
 def make_writable(folders: Iterable[Path]) -> None:

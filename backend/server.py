@@ -15,12 +15,17 @@ import uvicorn
 
 from backend import announce
 from backend.app import create_app
+from backend.documents import Shelf
 from backend.engine import EngineWatch
 from backend.errors import EXIT_INTERRUPTED
 from backend.folders import Folders
 from backend.guard import Guard, Policy, local_hosts
 from backend.hardware import HardwareWatch
 from backend.jobs.queue import Queue
+from backend.journal import Journal
+from backend.models.hub import Hub
+from backend.models.local import hub_cache
+from backend.repeats import RepeatWatch
 from backend.routes.hardware import PROFILE_SECONDS
 from backend.services import Services
 from backend.version import version
@@ -42,11 +47,21 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
     """Serve until asked to stop; return the exit status."""
     port: int = listener.getsockname()[1]
     watch = EngineWatch(settings.home, Path(sys.prefix))
+    folders = Folders(settings.data_dir)
+    journal = Journal()
+    logging.getLogger().addHandler(journal)
     services = Services(
         settings=settings,
+        folders=folders,
         engine=watch,
         hardware=HardwareWatch(PROFILE_SECONDS),
-        queue=Queue(Folders(settings.data_dir), watch.is_whole, settings.grace_seconds),
+        queue=Queue(folders, watch.is_whole, settings.grace_seconds),
+        journal=journal,
+        hub=Hub(os.environ),
+        hub_cache=hub_cache(os.environ, Path.home()),
+        configurations=Shelf(folders.configurations, "configuration"),
+        conversations=Shelf(folders.conversations, "conversation"),
+        repeats=RepeatWatch(),
         stop=lambda: server.stop("asked by a client"),
     )
     policy = Policy(hosts=local_hosts(port), origins=settings.origins, token=token)

@@ -3,24 +3,37 @@
 # FastAPI reads the annotations of `services` when routes are declared, so they are not deferred here.
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from starlette.requests import HTTPConnection
 
+from backend.documents import Shelf
 from backend.engine import EngineWatch
+from backend.folders import Folders
 from backend.hardware import HardwareWatch
 from backend.jobs.queue import Queue
+from backend.journal import Journal
+from backend.models.hub import Hub
+from backend.repeats import RepeatWatch
 from backend.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """The parts behind the routes. `stop` asks the server to end gracefully."""
+    """The parts behind the routes. `hub_cache` holds fetched models; `stop` asks the server to end gracefully."""
 
     settings: Settings
+    folders: Folders
     engine: EngineWatch
     hardware: HardwareWatch
     queue: Queue
+    journal: Journal
+    hub: Hub
+    hub_cache: Path
+    configurations: Shelf
+    conversations: Shelf
+    repeats: RepeatWatch
     stop: Callable[[], None]
 
 

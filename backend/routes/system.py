@@ -2,6 +2,7 @@
 
 import os
 import platform
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -18,16 +19,7 @@ ENGINE_PACKAGES = ("torch", "transformers", "peft", "accelerate", "datasets")
 @router.get("/api/system/info")
 def system_info(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
     """Describe the system, the interpreter and the engine's packages; null where one is not installed."""
-    return {
-        "platform": platform.system(),
-        "platform_version": platform.release(),
-        "arch": platform.machine(),
-        "python_version": platform.python_version(),
-        "version": version(),
-        "pid": os.getpid(),
-        "data_dir": str(parts.settings.data_dir),
-        "packages": {name: installed_version(name) for name in ENGINE_PACKAGES},
-    }
+    return describe(parts.settings.data_dir)
 
 
 @router.post("/api/shutdown")
@@ -35,3 +27,17 @@ async def shutdown(parts: Annotated[Services, Depends(services)]) -> dict[str, s
     """Answer, then end gracefully: a running job saves a checkpoint first."""
     parts.stop()
     return {"status": "stopping"}
+
+
+def describe(data_dir: Path) -> dict[str, Any]:
+    """Return what a person would ask first about this process."""
+    return {
+        "platform": platform.system(),
+        "platform_version": platform.release(),
+        "arch": platform.machine(),
+        "python_version": platform.python_version(),
+        "version": version(),
+        "pid": os.getpid(),
+        "data_dir": str(data_dir),
+        "packages": {name: installed_version(name) for name in ENGINE_PACKAGES},
+    }

@@ -1,0 +1,142 @@
+"""Defaults for a training from the model, the dataset and the machine, and why. Pure.
+
+The app sends what it happens to know: floats for counts, null for what it does not know. Whatever cannot be read as
+a number in its range counts as unknown, and the typical value stands in.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from backend.estimates import Workload, hours, memory_mb, rate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BYTES_OF_A_WEIGHT = 2  # weights are published in 16 bits
+USABLE = 0.9  # of the memory: the rest is the allocator's and the display's
+LARGE = 13e9  # parameters from which the learning rate is halved
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What the defaults depend on. Memory in MiB, lengths in tokens; `compute_capability` is None without a GPU."""
+
+    parameters: float
+    memory_mb: float
+    cores: float
+    compute_capability: float | None
+    samples: float
+    average_length: float
+    longest: float
+    batch_wanted: int
+
+
+def situation(body: Mapping[str, Any]) -> Situation:
+    """Read a request that may hold anything."""
+    capability = number(body, "compute_capability", 0, 1, 20)
+    parameters = number(body, "num_parameters", 0, 1e-3, 1e7) * 1e6
+    if not parameters:
+        parameters = number(body, "model_size_mb", 2000, 1e-3, 1e9) * 2**20 / BYTES_OF_A_WEIGHT
+    longest = number(body, "max_sequence_length", number(body, "max_seq_length", 512, 2, 1e6), 2, 1e6)
+    return Situation(
+        parameters=parameters,
+        # Without a GPU the app sends a made-up memory of one: main memory is what there is.
+        memory_mb=number(body, "gpu_memory_mb", 8000, 1, 1e9)
+        if capability
+        else number(body, "ram_gb", 8, 0.1, 1e6) * 1024,
+        cores=number(body, "cpu_cores", 4, 1, 1e4),
+        compute_capability=capability or None,
+        samples=number(body, "num_samples", 1000, 1, 1e12),
+        average_length=min(longest, number(body, "avg_sequence_length", longest / 2, 1, 1e6)),
+        longest=longest,
+        batch_wanted=round(number(body, "target_effective_batch_size", 32, 1, 4096)),
+    )
+
+
+def number(body: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:
+    """Return a field as a number between two bounds, or the default where it is none."""
+    try:
+        found = float(body[name])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return default
+    return min(max(found, least), most) if math.isfinite(found) else default
+
+
+def smart_defaults(now: Situation) -> dict[str, Any]:
+    """Return hyper-parameters, what they will cost, and why they are what they are."""
+    work = fitting(now)
+    accumulation = max(1, math.ceil(now.batch_wanted / work.batch_size))
+    learning_rate = 1e-4 if now.parameters >= LARGE else 2e-4
+    epochs = 5 if now.samples < 500 else 3 if now.samples < 10_000 else 1
+    memory = memory_mb(work)
+    tokens = now.samples * now.average_length * epochs
+    return {
+        "batch_size": work.batch_size,
+        "gradient_accumulation_steps": accumulation,
+        "effective_batch_size": work.batch_size * accumulation,
+        "learning_rate": learning_rate,
+        "precision": work.precision,
+        "quantization": work.quantization,
+        "gradient_checkpointing": work.gradient_checkpointing,
+        "num_epochs": epochs,
+        "max_steps": math.ceil(now.samples / (work.batch_size * accumulation)) * epochs,
+        "estimated_memory_mb": round(memory, 1),
+        "memory_utilization_percent": round(100 * memory / now.memory_mb, 1),
+        "estimated_training_time_hours": hours(now.parameters, tokens, rate(now.compute_capability, now.cores)),
+        "explanations": _explanations(now, work, accumulation),
+    }
+
+
+def fitting(now: Situation) -> Workload:
+    """Return the workload with the largest batch that fits into memory, giving up speed before exactness.
+
+    Where nothing fits, the smallest: the figures beside it then show by how much it does not.
+    """
+    work = Workload(
+        parameters=now.parameters,
+        batch_size=1,
+        sequence_length=now.longest,
+        precision=precision(now.compute_capability),
+    )
+    # Quantization needs a GPU, and overwrites a choice of the user's: the last resort.
+    quantizations = ("none", "8bit", "4bit") if now.compute_capability else ("none",)
+    for quantization in quantizations:
+        for checkpointing in (False, True):
+            work = replace(work, quantization=quantization, gradient_checkpointing=checkpointing)
+            if memory_mb(work) <= USABLE * now.memory_mb:
+                return _largest_batch(now, work)
+    return work
+
+
+def precision(compute_capability: float | None) -> str:
+    """Return the best number format of a device: bfloat16 needs an Ampere GPU, halves are slow without a GPU."""
+    if compute_capability is None:
+        return "fp32"
+    return "bf16" if compute_capability >= 8 else "fp16"
+
+
+def _largest_batch(now: Situation, work: Workload) -> Workload:
+    while work.batch_size * 2 <= now.batch_wanted:
+        larger = replace(work, batch_size=work.batch_size * 2)
+        if memory_mb(larger) > USABLE * now.memory_mb:
+            break
+        work = larger
+    return work
+
+
+def _explanations(now: Situation, work: Workload, accumulation: int) -> dict[str, str]:
+    where = "GPU" if now.compute_capability else "main"
+    size = f"{now.parameters / 1e9:.1f} billion parameters"
+    return {
+        "batch_size": f"{work.batch_size} examples of {now.longest:.0f} tokens fit into "
+        f"{now.memory_mb / 1024:.0f} GB of {where} memory; {accumulation} of these make one step",
+        "learning_rate": f"Usual for adapters of a model of {size}",
+        "precision": {
+            "fp32": "Without a GPU, halves are slower than full precision",
+            "fp16": "This GPU computes halves, but not bfloat16",
+            "bf16": "This GPU computes bfloat16: half the memory, with the range of full precision",
+        }[work.precision],
+    }

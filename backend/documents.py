@@ -1,0 +1,90 @@
+"""JSON documents on disk, each in a file of its own that is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+from backend.engine import read_object
+from backend.errors import DocumentUnknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+
+log = logging.getLogger(__name__)
+
+
+class Shelf:
+    """A folder of documents of one kind, such as "conversation". Its methods may be called from any thread."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        self._folder = folder
+        self._kind = kind
+        self._changing = threading.Lock()
+
+    def all(self) -> list[dict[str, Any]]:
+        """Return every document, by name. One that something else has damaged is left out, and logged."""
+        found = []
+        for path in sorted(self._folder.glob("*.json")):
+            document = read_object(path)
+            if document is None:
+                log.warning("%s is no JSON object: left out", path)
+            else:
+                found.append(document)
+        return found
+
+    def get(self, name: str) -> dict[str, Any]:
+        """Return one document. Raises DocumentUnknown."""
+        document = self.find(name)
+        if document is None:
+            raise DocumentUnknown(self._kind, name)
+        return document
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        """Return one document, or None if there is none of this name."""
+        return read_object(self._path(name)) if NAME.fullmatch(name) else None
+
+    def put(self, name: str, document: dict[str, Any]) -> None:
+        """Write a document in place of the one of this name, if there is one. Raises DocumentUnknown of a bad name."""
+        path = self._path(name)
+        with self._changing:
+            write_whole(path, document)
+
+    def change(self, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]) -> dict[str, Any]:
+        """Write what `change` makes of a document (None: there is none yet), and return it."""
+        path = self._path(name)
+        with self._changing:
+            document = change(read_object(path))
+            write_whole(path, document)
+        return document
+
+    def delete(self, name: str) -> None:
+        """Remove a document. Raises DocumentUnknown."""
+        try:
+            self._path(name).unlink()
+        except FileNotFoundError as error:
+            raise DocumentUnknown(self._kind, name) from error
+
+    def _path(self, name: str) -> Path:
+        # A name comes from a client: it may not lead out of the folder.
+        if not NAME.fullmatch(name):
+            raise DocumentUnknown(self._kind, name)
+        return self._folder / f"{name}.json"
+
+
+def write_whole(path: Path, document: Any) -> None:
+    """Replace a file by a document: whoever reads it, even after a power cut, finds the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.new")
+    with new.open("w", encoding="utf-8") as file:
+        json.dump(document, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)

@@ -1,0 +1,77 @@
+"""What a training will need, by formulas that fit on this page. Pure: no machine is asked, nothing is measured.
+
+A decoder of P parameters is taken to have the shape that published ones have: depth = width / 128, so that
+P = 12 · depth · width² gives width = ∛(128 P / 12). For 7 billion that says 4,211 by 33; Llama 2 has 4,096 by 32.
+
+Memory of one training, in bytes:
+  weights      P × bytes of one weight (4, 2, 1 or ½)
+  adapter      1 % of P, × 16: a 32-bit weight, its gradient, and Adam's two moments
+  activations  tokens in a batch × depth × width × 34 (Korthikanti et al., 2022, without attention scores, 16-bit);
+               with gradient checkpointing × 2 for each layer, and 34 for the one at work
+  logits       tokens in a batch × 50,000 words × 8: 32-bit values and their gradient
+
+Time: 4 × P floating-point operations a token: 2 forwards, 2 backwards through frozen weights, which get no gradient.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIB = 1024**2
+ADAPTER_SHARE = 0.01
+ADAPTER_BYTES = 16
+ACTIVATION_BYTES = 34
+CHECKPOINT_BYTES = 2
+LOGIT_BYTES = 8
+WORDS = 50_000
+OPERATIONS_PER_TOKEN = 4
+WEIGHT_BYTES = {"fp32": 4.0, "fp16": 2.0, "bf16": 2.0}
+QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.5}
+
+# Operations a second that trainings reach, not the peak of a data sheet: by NVIDIA's compute capability, and a core.
+GPU_RATES = ((9.0, 200e12), (8.0, 40e12), (7.0, 15e12), (0.0, 4e12))
+CORE_RATE = 20e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """A training, as far as memory and time depend on it. `precision` and `quantization` as in a training plan."""
+
+    parameters: float
+    batch_size: int
+    sequence_length: float
+    precision: str = "fp32"
+    quantization: str = "none"
+    gradient_checkpointing: bool = False
+
+
+def width_and_depth(parameters: float) -> tuple[float, float]:
+    """Return the width and the number of layers that a decoder of this size is taken to have."""
+    width = (128 * parameters / 12) ** (1 / 3)
+    return width, width / 128
+
+
+def memory_mb(work: Workload) -> float:
+    """Return the MiB that a training needs at its peak."""
+    width, depth = width_and_depth(work.parameters)
+    tokens = work.batch_size * work.sequence_length
+    weights = work.parameters * QUANTIZED_BYTES.get(work.quantization, WEIGHT_BYTES[work.precision])
+    adapter = work.parameters * ADAPTER_SHARE * ADAPTER_BYTES
+    wide = 2 if work.precision == "fp32" else 1
+    if work.gradient_checkpointing:
+        activations = tokens * width * (depth * CHECKPOINT_BYTES + ACTIVATION_BYTES) * wide
+    else:
+        activations = tokens * width * depth * ACTIVATION_BYTES * wide
+    return (weights + adapter + activations + tokens * WORDS * LOGIT_BYTES) / MIB
+
+
+def hours(parameters: float, tokens: float, operations_per_second: float) -> float:
+    """Return how long training on so many tokens takes."""
+    return OPERATIONS_PER_TOKEN * parameters * tokens / operations_per_second / 3600
+
+
+def rate(compute_capability: float | None, cores: float) -> float:
+    """Return the operations a second to expect of a GPU, or of a processor's cores where there is none (None)."""
+    if compute_capability is None:
+        return cores * CORE_RATE
+    return next(rate for least, rate in GPU_RATES if compute_capability >= least)

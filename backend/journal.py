@@ -1,0 +1,128 @@
+"""What went wrong lately, for the app's log view and for support: the warnings and errors of the log, as documents."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import re
+import threading
+import traceback
+import zipfile
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from backend.clock import now
+from backend.documents import write_whole
+
+KEPT = 500
+SEVERITY = {logging.WARNING: "medium", logging.ERROR: "high", logging.CRITICAL: "critical"}
+SEVERITIES = ("low", "medium", "high", "critical")
+# What gives access: an authorization header's value, a hub token, whatever is called a token, key or password.
+SECRET = re.compile(r"(?i)(bearer\s+|hf_|sk-|(?:token|password|secret|api[_-]?key)\W{1,3})[\w.~+/=-]{6,}")
+
+
+class Journal(logging.Handler):
+    """Keeps the last KEPT records of WARNING and worse; with debug mode on, every one."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._guard = threading.Lock()
+
+    @property
+    def debug(self) -> bool:
+        """Whether everything is logged."""
+        return logging.getLogger("backend").level == logging.DEBUG
+
+    @debug.setter
+    def debug(self, on: bool) -> None:
+        logging.getLogger("backend").setLevel(logging.DEBUG if on else logging.NOTSET)
+        self.setLevel(logging.DEBUG if on else logging.WARNING)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record, with how the machine was."""
+        kind, stack = record.name, ""
+        if record.exc_info and record.exc_info[0] is not None:
+            kind = record.exc_info[0].__name__
+            stack = "".join(traceback.format_exception(*record.exc_info))
+        entry = {
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "error_message": record.getMessage(),
+            "stack_trace": stack,
+            "error_type": kind,
+            "severity": SEVERITY.get(record.levelno, "low"),
+            "system_state": {
+                "platform": platform.system(),
+                "cpu_usage_percent": psutil.cpu_percent(),
+                "memory_usage_percent": psutil.virtual_memory().percent,
+            },
+        }
+        with self._guard:
+            self._entries.append(entry)
+
+    def entries(self, severity: str | None = None, kind: str | None = None, limit: int = KEPT) -> list[dict[str, Any]]:
+        """Return the entries that match, the newest first."""
+        with self._guard:
+            found = [
+                entry
+                for entry in reversed(self._entries)
+                if severity in (None, entry["severity"]) and kind in (None, entry["error_type"])
+            ]
+        return found[:limit]
+
+    def stats(self) -> dict[str, Any]:
+        """Return how many entries there are of each severity."""
+        entries = self.entries()
+        counts = {name: sum(entry["severity"] == name for entry in entries) for name in SEVERITIES}
+        return {"total_logs": len(entries), "by_severity": counts}
+
+    def clear(self) -> None:
+        """Forget every entry. The log file stays."""
+        with self._guard:
+            self._entries.clear()
+
+
+def export(journal: Journal, folder: Path) -> tuple[Path, int]:
+    """Write the entries, redacted, to a file in `folder`; return it, and how many they are."""
+    entries = journal.entries()
+    path = folder / f"log-{_stamp()}.json"
+    write_whole(path, redacted(entries))
+    return path, len(entries)
+
+
+def diagnose(journal: Journal, log_dir: Path, folder: Path, facts: dict[str, Any]) -> tuple[str, int]:
+    """Write a zip for support to `folder`: facts, entries and the log, redacted; return its id and its errors."""
+    report_id = f"report-{_stamp()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = journal.entries()
+    with zipfile.ZipFile(folder / f"{report_id}.zip", "w", zipfile.ZIP_DEFLATED) as report:
+        report.writestr("system.json", json.dumps(redacted({"created_at": now(), **facts}), indent=2))
+        report.writestr("errors.json", json.dumps(redacted(entries), indent=2))
+        for path in sorted(log_dir.glob("backend.log*")):
+            report.writestr(path.name, redact(path.read_text(encoding="utf-8", errors="replace")))
+    return report_id, len(entries)
+
+
+def redacted(document: Any) -> Any:
+    """Return a document with each of its texts redacted."""
+    if isinstance(document, str):
+        return redact(document)
+    if isinstance(document, list):
+        return [redacted(item) for item in document]
+    if isinstance(document, dict):
+        return {name: redacted(item) for name, item in document.items()}
+    return document
+
+
+def redact(text: str) -> str:
+    """Return a text without secrets and without the user's name in paths."""
+    return SECRET.sub(r"\1[redacted]", text.replace(str(Path.home()), "~"))
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-%f")

@@ -1,0 +1,35 @@
+"""A base model as the app lists it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What is known of a model; None and empty where nobody said. `parameters` in millions, `size_mb` in MiB."""
+
+    model_id: str
+    author: str
+    model_name: str
+    downloads: int = 0
+    likes: int = 0
+    tags: tuple[str, ...] = ()
+    pipeline_tag: str | None = None
+    library_name: str | None = None
+    size_mb: float | None = None
+    parameters: float | None = None
+    architecture: str | None = None
+    license: str | None = None
+    path: str | None = None
+    registry: str = "huggingface"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the card as JSON values."""
+        return {**vars(self), "tags": list(self.tags)}
+
+    def matches(self, query: str) -> bool:
+        """Tell whether every word of a query is in the model's id, tags or architecture."""
+        text = " ".join((self.model_id, *self.tags, self.architecture or "")).lower()
+        return all(word in text for word in query.lower().split())

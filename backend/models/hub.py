@@ -1,0 +1,114 @@
+"""The model hub, asked over HTTPS from the server's threads. It may be out of reach, and that is no error here."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+from backend.clock import now
+from backend.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENDPOINT = "https://huggingface.co"
+ANSWER_SECONDS = 4.0
+REMEMBERED_SECONDS = 30.0  # for which an answer, or that there was none, holds
+REMEMBERED_ANSWERS = 200
+MILLION = 1e6
+TRUE = {"1", "ON", "YES", "TRUE"}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """An answer of the hub, None where there was none, and until when it holds."""
+
+    cards: list[ModelCard] | None
+    until: float
+
+
+class Hub:
+    """Asks each question once in a while, however often it is put. May be used from any thread."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.endpoint = (environment.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
+        self.switched_off = environment.get("HF_HUB_OFFLINE", "").upper() in TRUE
+        self._answers: dict[str, Remembered] = {}
+        self._asking = threading.Lock()
+        self._reached: bool | None = False if self.switched_off else None
+        self._asked_at: str | None = None
+        self._unreachable_until = 0.0
+
+    def search(self, query: str, limit: int) -> list[ModelCard] | None:
+        """Return the most downloaded text models that match, or None where the hub is out of reach."""
+        asked = {"pipeline_tag": "text-generation", "sort": "downloads", "direction": "-1", "limit": str(limit)}
+        path = "/api/models?" + urlencode(asked | {"full": "true"} | ({"search": query} if query else {}))
+        with self._asking:
+            remembered = self._answers.get(path)
+            if remembered is None or remembered.until < time.monotonic():
+                self._answers.pop(path, None)
+                while len(self._answers) >= REMEMBERED_ANSWERS:
+                    self._answers.pop(next(iter(self._answers)))
+                remembered = Remembered(self._ask(path), time.monotonic() + REMEMBERED_SECONDS)
+                self._answers[path] = remembered
+        return remembered.cards
+
+    def check(self) -> bool:
+        """Ask whether the hub answers now, unless it was found out of reach a moment ago."""
+        with self._asking:
+            self._ask("/api/models?limit=1")
+        return bool(self._reached)
+
+    def status(self) -> dict[str, Any]:
+        """Return what the last question found, without asking: online, offline, or checking before the first."""
+        if self._reached is None:
+            return {"status": "checking", "last_check": None}
+        return {"status": "online" if self._reached else "offline", "last_check": self._asked_at}
+
+    def _ask(self, path: str) -> list[ModelCard] | None:
+        if self.switched_off or time.monotonic() < self._unreachable_until:
+            return None
+        self._asked_at = now()
+        try:
+            request = Request(self.endpoint + path, headers={"Accept": "application/json"})  # noqa: S310
+            with urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - the endpoint is the user's own
+                models = json.load(answer)
+        except (URLError, TimeoutError, OSError, ValueError) as error:
+            log.info("the hub at %s is out of reach: %s", urlsplit(self.endpoint).netloc, error)
+            self._reached = False
+            self._unreachable_until = time.monotonic() + REMEMBERED_SECONDS
+            return None
+        self._reached = True
+        return [card for model in models if (card := _card(model))] if isinstance(models, list) else []
+
+
+def _card(model: Any) -> ModelCard | None:
+    """Return the card of a model as the hub describes it; None where even its id is missing."""
+    if not isinstance(model, dict) or not isinstance(model.get("id"), str):
+        return None
+    author, _, name = model["id"].rpartition("/")
+    tags = tuple(tag for tag in model.get("tags") or () if isinstance(tag, str))
+    total = (model.get("safetensors") or {}).get("total")
+    licence = next((tag.partition(":")[2] for tag in tags if tag.startswith("license:")), None)
+    return ModelCard(
+        model_id=model["id"],
+        author=author,
+        model_name=name,
+        downloads=int(model.get("downloads") or 0),
+        likes=int(model.get("likes") or 0),
+        tags=tags,
+        pipeline_tag=model.get("pipeline_tag"),
+        library_name=model.get("library_name"),
+        parameters=round(total / MILLION, 3) if isinstance(total, int) else None,
+        size_mb=round(total * 2 / 2**20, 1) if isinstance(total, int) else None,
+        license=licence,
+    )

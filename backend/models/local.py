@@ -1,0 +1,95 @@
+"""The models that this machine holds: in the hub's cache, and in the models' folder of the data folder.
+
+Only headers and configurations are read, without the libraries that wrote them: a model of many gigabytes is
+described in milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from typing import TYPE_CHECKING, Any
+
+from backend.engine import read_object
+from backend.models.card import ModelCard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+MIB = 1024**2
+MILLION = 1e6
+HEADER_LIMIT = 100 * MIB  # safetensors' own limit of a header
+
+
+def hub_cache(environment: Mapping[str, str], user: Path) -> Path:
+    """Return the folder in which huggingface_hub keeps what it downloads, by the rules that it documents."""
+    if cache := environment.get("HF_HUB_CACHE"):
+        return user.joinpath(cache)
+    if home := environment.get("HF_HOME"):
+        return user.joinpath(home, "hub")
+    return user.joinpath(environment.get("XDG_CACHE_HOME") or ".cache", "huggingface", "hub")
+
+
+def local_models(folder: Path, cache: Path) -> list[ModelCard]:
+    """Return the models of a folder of models, then those of the hub's cache, each by name."""
+    found = [card for path in sorted(_folders(folder)) if (card := describe(path, path.name, str(path)))]
+    for repository in sorted(_folders(cache)):
+        kind, *names = repository.name.split("--")
+        snapshot = _snapshot(repository)
+        if kind == "models" and names and snapshot is not None:
+            card = describe(snapshot, "/".join(names), "/".join(names))
+            found += [card] if card else []
+    return found
+
+
+def describe(path: Path, name: str, model_id: str) -> ModelCard | None:
+    """Return the card of a model's folder, or None if it holds no model with its weights."""
+    configuration = read_object(path / "config.json")
+    weights = sorted(path.glob("*.safetensors"))
+    if configuration is None or not weights:
+        return None
+    architectures = configuration.get("architectures")
+    author, _, short = name.rpartition("/")
+    return ModelCard(
+        model_id=model_id,
+        author=author or "local",
+        model_name=short,
+        tags=("local",),
+        pipeline_tag="text-generation",
+        library_name="transformers",
+        size_mb=round(sum(file.stat().st_size for file in weights) / MIB, 3),
+        parameters=round(sum(_count(file) for file in weights) / MILLION, 6),
+        architecture=str(architectures[0]) if isinstance(architectures, list) and architectures else None,
+        path=str(path),
+    )
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    if parent.is_dir():
+        yield from (path for path in parent.iterdir() if path.is_dir())
+
+
+def _snapshot(repository: Path) -> Path | None:
+    """Return the folder of the revision that `main` names, or else of any that was fetched."""
+    main = repository / "refs" / "main"
+    if main.is_file():
+        named = repository / "snapshots" / main.read_text(encoding="utf-8").strip()
+        if named.is_dir():
+            return named
+    return next(iter(sorted(_folders(repository / "snapshots"))), None)
+
+
+def _count(weights: Path) -> int:
+    """Return how many numbers a safetensors file holds, which its header says; 0 if it is none."""
+    with weights.open("rb") as file:
+        start = file.read(8)
+        if len(start) < 8 or (length := struct.unpack("<Q", start)[0]) > HEADER_LIMIT:
+            return 0
+        try:
+            header: Any = json.loads(file.read(length))
+        except ValueError:
+            return 0
+    tensors = header.items() if isinstance(header, dict) else ()
+    return sum(math.prod(tensor["shape"]) for name, tensor in tensors if name != "__metadata__")

@@ -1,0 +1,134 @@
+"""Training configurations that people keep, share and take over."""
+
+import json
+import uuid
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, UploadFile
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from backend.clock import now
+from backend.errors import ConfigurationInvalid
+from backend.services import Services, services
+
+router = APIRouter(prefix="/api/configurations")
+
+Parts = Annotated[Services, Depends(services)]
+IMPORT_BYTES = 1_000_000
+
+
+class Wanted(BaseModel):
+    """What to look for: configurations with every tag, and with the text in name or description."""
+
+    tags: list[str] | None = None
+    search_query: str | None = None
+
+
+class Configuration(BaseModel):
+    """A configuration to keep. What is in it is its maker's business: nothing of it is checked before a training."""
+
+    configuration: dict[str, Any]
+    name: str = Field(min_length=1, max_length=200)
+    description: str = Field(default="", max_length=10_000)
+    author: str | None = None
+    tags: list[str] | None = None
+
+    def saved(self) -> dict[str, Any]:
+        """Return the form that is kept and exported."""
+        time = now()
+        metadata = {
+            "id": uuid.uuid4().hex[:12],
+            "name": self.name,
+            "description": self.description,
+            "created_at": time,
+            "modified_at": time,
+            "author": self.author,
+            "tags": self.tags or [],
+        }
+        return {"metadata": metadata, "configuration": self.configuration}
+
+
+@router.post("/library/list")
+def find(wanted: Wanted, parts: Parts) -> dict[str, Any]:
+    """List what is kept, by name."""
+    found = [document["metadata"] for document in parts.configurations.all()]
+    return {"configurations": sorted((one for one in found if _matches(one, wanted)), key=lambda one: one["name"])}
+
+
+@router.post("/library/save")
+def save(configuration: Configuration, parts: Parts) -> dict[str, Any]:
+    """Keep a configuration."""
+    return _keep(parts, configuration.saved())
+
+
+@router.get("/library/{configuration_id}")
+def get(configuration_id: str, parts: Parts) -> dict[str, Any]:
+    """Return one configuration."""
+    return {"data": parts.configurations.get(configuration_id)}
+
+
+@router.delete("/library/{configuration_id}")
+def delete(configuration_id: str, parts: Parts) -> dict[str, str]:
+    """Remove one configuration."""
+    parts.configurations.delete(configuration_id)
+    return {"id": configuration_id, "status": "deleted"}
+
+
+@router.post("/export-file")
+def export(configuration: Configuration) -> JSONResponse:
+    """Return a configuration as a file that can be imported."""
+    return JSONResponse(
+        configuration.saved(), headers={"Content-Disposition": 'attachment; filename="configuration.json"'}
+    )
+
+
+@router.post("/import")
+def import_(document: Annotated[Any, Body()], parts: Parts) -> dict[str, Any]:
+    """Keep a configuration that was exported."""
+    return _keep(parts, _checked(document))
+
+
+@router.post("/import-file")
+async def import_file(file: UploadFile, parts: Parts) -> dict[str, Any]:
+    """Keep a configuration from a file that was exported."""
+    content = await file.read(IMPORT_BYTES + 1)
+    if len(content) > IMPORT_BYTES:
+        raise ConfigurationInvalid(f"the file is larger than {IMPORT_BYTES:,} bytes")
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationInvalid(f"the file is not JSON: {error}") from error
+    return _keep(parts, _checked(document))
+
+
+def _keep(parts: Services, document: dict[str, Any]) -> dict[str, Any]:
+    parts.configurations.put(document["metadata"]["id"], document)
+    return {"id": document["metadata"]["id"], "data": document}
+
+
+def _checked(document: Any) -> dict[str, Any]:
+    """Return an exported configuration under an id of our own. Raises ConfigurationInvalid."""
+    if not isinstance(document, dict):
+        raise ConfigurationInvalid("it is no JSON object")
+    metadata, configuration = document.get("metadata"), document.get("configuration")
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str) or not metadata["name"]:
+        raise ConfigurationInvalid("it has no metadata with a name")
+    if not isinstance(configuration, dict):
+        raise ConfigurationInvalid("it has no configuration")
+    tags = metadata.get("tags")
+    taken = Configuration.model_construct(
+        configuration=configuration,
+        name=metadata["name"][:200],
+        description=str(metadata.get("description") or "")[:10_000],
+        author=metadata["author"] if isinstance(metadata.get("author"), str) else None,
+        tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else None,
+    ).saved()
+    kept = ("training_results", "hardware_requirements")
+    taken["metadata"] |= {name: metadata[name] for name in kept if isinstance(metadata.get(name), dict)}
+    return taken
+
+
+def _matches(metadata: dict[str, Any], wanted: Wanted) -> bool:
+    text = f"{metadata['name']} {metadata['description']}".lower()
+    return set(wanted.tags or ()) <= set(metadata["tags"]) and (wanted.search_query or "").lower() in text

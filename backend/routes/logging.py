@@ -1,0 +1,81 @@
+"""What went wrong lately, and what to hand to support."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends, Query
+from fastapi.responses import FileResponse
+
+from backend import journal
+from backend.documents import NAME
+from backend.errors import DocumentUnknown
+from backend.routes.system import describe
+from backend.services import Services, services
+
+router = APIRouter(prefix="/api/logging")
+
+Parts = Annotated[Services, Depends(services)]
+
+
+@router.get("/logs")
+def logs(
+    parts: Parts,
+    severity: Literal["low", "medium", "high", "critical"] | None = None,
+    error_type: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=journal.KEPT)] = 100,
+) -> dict[str, Any]:
+    """List warnings and errors, the newest first."""
+    return {"logs": parts.journal.entries(severity, error_type, limit)}
+
+
+@router.delete("/logs")
+def clear(parts: Parts) -> dict[str, str]:
+    """Forget them; the log file stays."""
+    parts.journal.clear()
+    return {"status": "cleared"}
+
+
+@router.get("/stats")
+def stats(parts: Parts) -> dict[str, Any]:
+    """Count them by severity."""
+    return parts.journal.stats()
+
+
+@router.get("/debug-mode")
+def debug_mode(parts: Parts) -> dict[str, bool]:
+    """Say whether everything is logged."""
+    return {"enabled": parts.journal.debug}
+
+
+@router.post("/debug-mode")
+def set_debug_mode(enabled: Annotated[bool, Body(embed=True)], parts: Parts) -> dict[str, bool]:
+    """Log everything, or only what matters."""
+    parts.journal.debug = enabled
+    return {"enabled": parts.journal.debug}
+
+
+@router.post("/export")
+def export(parts: Parts) -> dict[str, Any]:
+    """Write warnings and errors to a file of the data folder, without secrets and names."""
+    path, count = journal.export(parts.journal, parts.folders.reports)
+    return {"filepath": str(path), "log_count": count}
+
+
+@router.post("/diagnostic-report")
+def report(parts: Parts) -> dict[str, Any]:
+    """Make a zip for support: system, errors and log, without secrets and names."""
+    facts = {"system": describe(parts.settings.data_dir), "hardware": parts.hardware.profile()}
+    report_id, errors = journal.diagnose(parts.journal, parts.settings.log_dir, parts.folders.reports, facts)
+    return {
+        "report_id": report_id,
+        "error_count": errors,
+        "download_url": f"/api/logging/diagnostic-report/{report_id}",
+    }
+
+
+@router.get("/diagnostic-report/{report_id}", response_class=FileResponse)
+def download(report_id: str, parts: Parts) -> FileResponse:
+    """Give a report that was made."""
+    path = parts.folders.reports / f"{report_id}.zip"
+    if not NAME.fullmatch(report_id) or not path.is_file():
+        raise DocumentUnknown("report", report_id)
+    return FileResponse(path, media_type="application/zip", filename=path.name)

@@ -1,0 +1,101 @@
+"""The formulas behind defaults: against published models, and against whatever the app may send."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backend.defaults import Situation, fitting, situation, smart_defaults
+from backend.estimates import Workload, hours, memory_mb, rate, width_and_depth
+
+GPU = Situation(
+    parameters=7e9,
+    memory_mb=24 * 1024,
+    cores=8,
+    compute_capability=8.6,
+    samples=1000,
+    average_length=256,
+    longest=512,
+    batch_wanted=32,
+)
+NUMBERS = st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.lists(st.integers())
+
+
+@pytest.mark.parametrize(
+    ("parameters", "width", "depth"),
+    [
+        pytest.param(7e9, 4096, 32, id="Llama 2 7B"),
+        pytest.param(13e9, 5120, 40, id="Llama 2 13B"),
+        pytest.param(1.3e9, 2048, 24, id="OPT 1.3B"),
+    ],
+)
+def test_the_shape_is_within_a_quarter_of_published_models(parameters: float, width: int, depth: int) -> None:
+    assert width_and_depth(parameters) == pytest.approx((width, depth), rel=0.25)
+
+
+def test_half_the_bits_are_half_the_weights() -> None:
+    small = Workload(parameters=1e9, batch_size=1, sequence_length=1, precision="bf16")
+    assert memory_mb(small) == pytest.approx(1e9 * (2 + 0.16) / 2**20, rel=0.01)
+    saved = memory_mb(small) - memory_mb(replace(small, quantization="4bit"))
+    assert saved == pytest.approx(1e9 * 1.5 / 2**20)
+
+
+def test_more_of_anything_needs_more_memory() -> None:
+    work = Workload(parameters=1e9, batch_size=2, sequence_length=512)
+    for more in ({"parameters": 2e9}, {"batch_size": 3}, {"sequence_length": 600}):
+        assert memory_mb(replace(work, **more)) > memory_mb(work)
+    assert memory_mb(replace(work, gradient_checkpointing=True)) < memory_mb(work)
+
+
+def test_time_follows_from_operations() -> None:
+    assert hours(1e9, 1e6, 4e12) == pytest.approx(1000 / 3600)
+    assert rate(None, 4) < rate(7.5, 4) < rate(8.0, 4) < rate(9.0, 4)
+
+
+def test_a_large_model_on_a_small_gpu_is_quantized_as_the_last_resort() -> None:
+    assert fitting(GPU).quantization == "none"
+    assert fitting(replace(GPU, parameters=30e9)).quantization == "4bit"
+    assert fitting(replace(GPU, parameters=30e9, compute_capability=None)).quantization == "none"
+
+
+def test_what_is_proposed_fits_into_memory() -> None:
+    for memory in (4, 8, 16, 24, 80):
+        work = fitting(replace(GPU, parameters=1e9, memory_mb=memory * 1024))
+        assert memory_mb(work) <= 0.9 * memory * 1024
+
+
+def test_without_a_gpu_main_memory_counts() -> None:
+    found = situation({"gpu_memory_mb": 8000, "ram_gb": 32})
+    assert (found.memory_mb, found.compute_capability) == (32 * 1024, None)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            [
+                "gpu_memory_mb",
+                "cpu_cores",
+                "ram_gb",
+                "compute_capability",
+                "model_size_mb",
+                "num_parameters",
+                "num_samples",
+                "max_seq_length",
+                "avg_sequence_length",
+                "max_sequence_length",
+                "target_effective_batch_size",
+            ]
+        ),
+        NUMBERS,
+    )
+)
+def test_whatever_the_app_sends_has_an_answer_that_is_json(body: dict[str, object]) -> None:
+    found = json.loads(json.dumps(smart_defaults(situation(body)), allow_nan=False))
+    assert math.isfinite(found["estimated_training_time_hours"])
+    assert found["batch_size"] >= 1
+    assert found["effective_batch_size"] >= 1
