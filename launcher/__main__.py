@@ -14,7 +14,9 @@ from launcher.disk import Disk, disk_errors
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError
 from launcher.home import find_home
 from launcher.host import stdin_ended
+from launcher.manifest import MANIFEST_NAME
 from launcher.platforms import Platform
+from launcher.preflight import check_system
 from launcher.report import Report
 from launcher.resources import Resources
 from launcher.start import start
@@ -68,7 +70,9 @@ def act(request: Request, release: Release, report: Report, environment: Mapping
             found = error
         status(home, report, release, found)
         return
-    scene = Scene(Resources.open(folder, platform), home, platform, disk, report, release, environment)
+    resources = Resources.open(folder, platform)
+    check_system(resources.manifest, platform.system_versions(), folder / MANIFEST_NAME)
+    scene = Scene(resources, home, platform, disk, report, release, environment)
     match request.act:
         case Act.INSTALL:
             install(scene)

@@ -64,6 +64,13 @@ class Node:
         """Return this whole number, or None for null."""
         return None if self.value is None else self.number()
 
+    def optional_version(self) -> str | None:
+        """Return these numbers with dots between them, or None for null."""
+        value = self.optional_text()
+        if value is not None and not all(number.isdecimal() and number.isascii() for number in value.split(".")):
+            raise self.refuse(f"expected a version, found {value[:80]!r}")
+        return value
+
     def digest(self) -> str:
         """Return this sha256, 64 lower-case hexadecimal digits."""
         value = self.text()

@@ -17,7 +17,8 @@ EngineError
     ├── BackendNotStarted    backend-not-started   92
     ├── ArchiveUnreadable    archive-unreadable    93
     ├── HomeWithoutLocks     home-without-locks    94
-    └── PathNotText          path-not-text         95
+    ├── PathNotText          path-not-text         95
+    └── SystemTooOld         system-too-old        96
 """
 
 from __future__ import annotations
@@ -122,6 +123,19 @@ class WrongPlatform(LauncherError):
         super().__init__(
             f"This engine was built for {found}; this computer is {here}.",
             f"Download PEFT Studio for {here}.",
+            path,
+        )
+
+
+class SystemTooOld(LauncherError):
+    """The system is older than the runtime or this program needs; `found` is None where it has no `what` at all."""
+
+    code, exit_status = "system-too-old", 96
+
+    def __init__(self, path: Path, what: str, need: str, found: str | None) -> None:
+        super().__init__(
+            f"This engine needs {what} {need} or newer; this computer has {found or 'none'}.",
+            f"Update the system to one with {what} {need}, or use an older release of PEFT Studio.",
             path,
         )
 

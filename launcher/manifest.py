@@ -75,9 +75,9 @@ class Floor:
     def from_node(cls, node: Node) -> Floor:
         """Read the floor."""
         return cls(
-            glibc=node.child("glibc").optional_text(),
-            macos=node.child("macos").optional_text(),
-            cuda_driver=node.child("cudaDriver").optional_text(),
+            glibc=node.child("glibc").optional_version(),
+            macos=node.child("macos").optional_version(),
+            cuda_driver=node.child("cudaDriver").optional_version(),
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -32,6 +32,13 @@ class Platform(StrEnum):
             machine = "arm64" if system == "osx" else "aarch64"
         return cls(f"{system}-{machine}")
 
+    def system_versions(self) -> dict[str, str]:
+        """Return the version of what programs are linked against here: glibc, or macOS. A musl system has neither."""
+        if self.is_macos:
+            return {"macOS": platform.mac_ver()[0]}
+        name, version = ("", "") if self.is_windows else platform.libc_ver()
+        return {name: version} if name == "glibc" else {}
+
     @property
     def is_windows(self) -> bool:
         """Whether paths, programs and processes are Windows'."""

@@ -1,15 +1,15 @@
-"""What can be known before the first byte is written: whether there is room, whether the path fits."""
+"""What can be known before the first byte is written: whether system, room and path will do."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from launcher.errors import DiskFull, PathNotText, PathTooLong
+from launcher.errors import DiskFull, PathNotText, PathTooLong, SystemTooOld
 from launcher.manifest import room
 from launcher.paths import is_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from launcher.disk import Disk
@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 
 # MAX_PATH of https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation, its NUL left out.
 _WINDOWS_LIMIT = 259
+
+
+def check_system(manifest: Manifest, versions: Mapping[str, str], path: Path) -> None:
+    """Raise SystemTooOld where the system's `versions` are below the manifest's floor; `path` is the manifest's.
+
+    The CUDA driver is no matter of this: without one the CPU still works.
+    """
+    needs = {"glibc": manifest.floor.glibc, "macOS": manifest.floor.macos}
+    for what, need in needs.items():
+        found = versions.get(what)
+        if need is not None and (found is None or _numbers(found) < _numbers(need)):
+            raise SystemTooOld(path, what, need, found)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
 
 
 def check_path(slot: Path, manifest: Manifest, platform: Platform) -> None:

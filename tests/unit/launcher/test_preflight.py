@@ -1,4 +1,4 @@
-"""What is known before the first byte: whether the path fits."""
+"""What is known before the first byte: whether the system is new enough, and the path fits."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from launcher.errors import PathNotText, PathTooLong
+from launcher.errors import PathNotText, PathTooLong, SystemTooOld
+from launcher.manifest import Floor
 from launcher.platforms import Platform
-from launcher.preflight import check_path
+from launcher.preflight import check_path, check_system
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,3 +52,38 @@ def test_every_name_that_a_text_file_can_hold_is_fine(name: str, packed: Packed)
 def test_other_names_are_refused(name: str, packed: Packed) -> None:
     with pytest.raises(PathNotText):
         check_path(cast("Path", PurePosixPath("/") / name), packed.manifest, Platform.LINUX_64)
+
+
+class TestTheSystem:
+    PATH = cast("Path", PurePosixPath("/resources/manifest.json"))
+
+    @pytest.mark.parametrize(
+        ("floor", "versions"),
+        [
+            (Floor(glibc="2.28"), {"glibc": "2.28"}),
+            (Floor(glibc="2.9"), {"glibc": "2.36"}),
+            (Floor(macos="11.0"), {"macOS": "14.6.1"}),
+            (Floor(), {}),
+            (Floor(cuda_driver="580"), {}),
+        ],
+    )
+    def test_is_new_enough(self, floor: Floor, versions: dict[str, str], packed: Packed) -> None:
+        check_system(dataclasses.replace(packed.manifest, floor=floor), versions, self.PATH)
+
+    @pytest.mark.parametrize(
+        ("floor", "versions", "words"),
+        [
+            (Floor(glibc="2.28"), {"glibc": "2.17"}, "needs glibc 2.28 or newer; this computer has 2.17"),
+            (Floor(glibc="2.28"), {}, "needs glibc 2.28 or newer; this computer has none"),
+            (Floor(macos="14.0"), {"macOS": "13.7"}, "needs macOS 14.0 or newer; this computer has 13.7"),
+        ],
+        ids=["an old glibc", "musl", "an old macOS"],
+    )
+    def test_is_too_old(self, floor: Floor, versions: dict[str, str], words: str, packed: Packed) -> None:
+        with pytest.raises(SystemTooOld, match=words):
+            check_system(dataclasses.replace(packed.manifest, floor=floor), versions, self.PATH)
+
+    def test_names_its_own_version(self) -> None:
+        (version,) = Platform.current().system_versions().values()
+        assert all(number.isdecimal() for number in version.split("."))
+        assert Platform.WIN_64.system_versions() == {}

@@ -135,6 +135,16 @@ HARM: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "manifest-invalid",
         "platform: unknown platform 'amiga-68k'",
     ),
+    "the manifest asks for a newer system": (
+        lambda r: edit(r, lambda d: d["floor"].update(glibc="99.1")),
+        "system-too-old",
+        "needs glibc 99.1 or newer; this computer has",
+    ),
+    "the manifest's floor is no version": (
+        lambda r: edit(r, lambda d: d["floor"].update(glibc="new")),
+        "manifest-invalid",
+        "floor.glibc: expected a version, found 'new'",
+    ),
     "a part of the archive is not in the manifest": (
         lambda r: edit(r, lambda d: d["parts"].pop()),
         "manifest-invalid",

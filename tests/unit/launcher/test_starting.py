@@ -53,11 +53,11 @@ def test_whoever_ends_the_launcher_ends_the_backend(packed: Packed, installed: P
         assert launcher.wait(60) == -15
 
 
-def test_a_later_start_reads_neither_the_archive_nor_its_index(harmed: Path, installed: Path) -> None:
-    for path in harmed.iterdir():
-        if path.name != "manifest.json":
-            path.unlink()
-    answer = ask(harmed, installed)
+def test_a_later_start_reads_neither_the_archive_nor_its_index(packed: Packed, installed: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "nothing but the manifest"
+    alone.mkdir()
+    shutil.copy(packed.resources / "manifest.json", alone)
+    answer = ask(alone, installed)
     assert answer.status == 0
     assert [event["event"] for event in answer.events] == ["starting", "listening", "ended"]
 
