@@ -1,0 +1,81 @@
+'use strict';
+
+// Stopping a child: ask, then SIGTERM, then SIGKILL. Whether a job runs decides how long asking may take.
+
+const { request } = require('./request');
+
+/** @type {Readonly<Patience>} */
+const PATIENCE = Object.freeze({ idleMs: 1_000, busyMs: 35_000, termMs: 1_000, askMs: 500 });
+
+/**
+ * @typedef {{idleMs: number, busyMs: number, termMs: number, askMs: number}} Patience in milliseconds: for an engine
+ *   without and with a running job (whose own grace period is 30 s), after SIGTERM, and for one answer
+ * @typedef {Readonly<{base: string, token: string | null}>} Line how to speak with the backend
+ */
+
+/**
+ * Ends a child; settles when none of its processes is left.
+ *
+ * @param {import('./child').Child} child
+ * @param {{line: Line | null, forced: boolean, patience: Readonly<Patience>, note: (text: string) => void}} options
+ *   `forced`: without asking; `note` gets what is worth a line in the log
+ * @returns {Promise<void>}
+ */
+async function stopChild(child, { line, forced, patience, note }) {
+  if (!forced) {
+    const limitMs = await askToEnd(child, line, patience, note);
+    if (await endsWithin(child, limitMs)) return;
+    note(`the engine did not end within ${limitMs} ms: SIGTERM`);
+    child.terminate();
+    if (await endsWithin(child, patience.termMs)) return;
+    note(`the engine did not end within another ${patience.termMs} ms: SIGKILL`);
+  }
+  await child.kill();
+  await child.ended;
+}
+
+/**
+ * @param {import('./child').Child} child
+ * @param {Line | null} line
+ * @param {Readonly<Patience>} patience
+ * @param {(text: string) => void} note
+ * @returns {Promise<number>} how long it may take, in milliseconds
+ */
+async function askToEnd(child, line, patience, note) {
+  if (line === null) {
+    child.hangUp();
+    return patience.idleMs;
+  }
+  const options = { token: line.token, timeoutMs: patience.askMs };
+  try {
+    const busy = isBusy(await request(line.base, '/api/training/list', options));
+    await request(line.base, '/api/shutdown', { ...options, method: 'POST' });
+    return busy ? patience.busyMs : patience.idleMs;
+  } catch (error) {
+    // It may have ended meanwhile, or hang: hanging up and signals follow in any case.
+    note(`the engine could not be asked to end: ${error instanceof Error ? error.message : error}`);
+    return patience.idleMs;
+  } finally {
+    child.hangUp();
+  }
+}
+
+/** @param {import('./request').Answer} answer @returns {boolean} whether a job runs, which gets time to save its work */
+function isBusy({ status, body }) {
+  if (status !== 200) return false;
+  return JSON.parse(body).jobs.some((/** @type {{state: string}} */ job) => job.state === 'running');
+}
+
+/** @param {import('./child').Child} child @param {number} limitMs @returns {Promise<boolean>} */
+async function endsWithin(child, limitMs) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, limitMs, false);
+  });
+  const ended = await Promise.race([child.ended.then(() => true), late]);
+  clearTimeout(timer);
+  return ended;
+}
+
+module.exports = { PATIENCE, stopChild };

@@ -1,0 +1,196 @@
+import path from 'node:path';
+import fs from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { awaitNobody, fakeResources, folder, reached, service } from './engines.mjs';
+
+const alive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe('starting', () => {
+  test('an engine that listens and answers is ready, on the port that it announced', async () => {
+    const manager = service([{ say: { event: 'step', name: 'unpack', done: 1, total: 2, unit: 'bytes' } }, { serve: {} }]);
+    const events = [];
+    manager.on('event', (event) => events.push(event.event));
+    await manager.start();
+    expect(events).toEqual(['step', 'listening']);
+    expect(manager.status()).toMatchObject({ running: true, port: manager.state.address.port, restartAttempts: 0 });
+    expect(await manager.checkHealth()).toMatchObject({ healthy: true });
+  });
+
+  test('it is ready at most 100 ms after it listens', async () => {
+    const manager = service([{ serve: {} }]);
+    await manager.start();
+    const { listeningMs, readyMs } = manager.metrics();
+    expect(readyMs - listeningMs).toBeLessThan(100);
+  });
+
+  test('health that fails at first is asked again', async () => {
+    const manager = service([{ serve: { health: [503, 503, 200] } }]);
+    await manager.start();
+    expect(manager.state.phase).toBe('ready');
+  });
+
+  test('the token travels in the environment, never in the command line or the shown process', async () => {
+    const manager = service([{ serve: {} }], { token: 'very-secret' });
+    await manager.start();
+    const { pid } = manager.status();
+    expect(fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1')).not.toContain('very-secret');
+    expect(fs.readFileSync(`/proc/${pid}/environ`, 'latin1')).toContain('PEFT_STUDIO_TOKEN=very-secret');
+    expect(JSON.stringify(manager.processInfo())).not.toContain('very-secret');
+    expect(JSON.stringify(manager.processInfo())).not.toContain('FAKE_ENGINE');
+  });
+
+  test('started twice, there is one process', async () => {
+    const manager = service([{ serve: {} }]);
+    await Promise.all([manager.start(), manager.start()]);
+    expect(manager.state.made).toBe(1);
+  });
+
+  test('what is no event goes to the log, in whatever chunks it comes', async () => {
+    const manager = service([{ babble: '{"v": 1, "ev' }, { babble: 'ent": "step"}\nhello ' }, { babble: 'wörld\n' }, { stderr: 'careful' }, { serve: {} }]);
+    await manager.start();
+    await manager.stop();
+    expect(manager.log.texts).toEqual(expect.arrayContaining(['stdout: {"v": 1, "event": "step"}', 'stdout: hello wörld', 'stderr: careful']));
+  });
+});
+
+describe('failing to start', () => {
+  test('a missing program is named, and the way out', async () => {
+    const resources = fakeResources();
+    fs.rmSync(resources.program);
+    const manager = service([], { resources });
+    await expect(manager.start()).rejects.toMatchObject({ code: 'EXECUTABLE_NOT_FOUND' });
+    expect(manager.explanation().remedy).toContain('may be corrupted');
+  });
+
+  test('an event `failed` is final, and told as the engine told it', async () => {
+    const failed = { event: 'failed', code: 'disk-full', message: 'The disk is too full.', remedy: 'Free some room.', path: '/x', log: null };
+    const manager = service([{ say: failed }, { exit: 85 }]);
+    await expect(manager.start()).rejects.toThrow('The disk is too full.');
+    expect(manager.explanation()).toMatchObject({ code: 'disk-full', remedy: 'Free some room.', end: 'It ended with status 85.' });
+    expect(manager.state.made).toBe(1);
+  });
+
+  test('a crash is started again three times, then told with its last lines', async () => {
+    const manager = service([{ stderr: 'Traceback' }, { stderr: 'ValueError: odd' }, { exit: 3 }]);
+    await expect(manager.start()).rejects.toMatchObject({ code: 'MAX_RESTARTS_EXCEEDED' });
+    expect(manager.state.made).toBe(4);
+    expect(manager.explanation().lastLines).toEqual(['Traceback', 'ValueError: odd']);
+    expect(manager.log.failures).toHaveLength(4);
+  });
+
+  test('a death by signal names the signal', async () => {
+    const manager = service([{ die: 'SIGSEGV' }]);
+    await expect(manager.start()).rejects.toThrow();
+    expect(manager.explanation().end).toBe('It was ended by SIGSEGV.');
+  });
+
+  test('a missing module is named, and not tried again', async () => {
+    const manager = service([{ stderr: "ModuleNotFoundError: No module named 'uvicorn'" }, { exit: 1 }]);
+    await expect(manager.start()).rejects.toMatchObject({ code: 'MISSING_PACKAGE', message: 'The module uvicorn is missing.' });
+    expect(manager.state.made).toBe(1);
+  });
+
+  test('one that listens and never answers is killed at the deadline', async () => {
+    const manager = service([{ deaf: true }, { serve: { freezeAfter: 0 } }], { timing: { firstMs: 10, everyMs: 20, timeoutMs: 50, deadlineMs: 100 } });
+    await expect(manager.start()).rejects.toMatchObject({ code: 'MAX_RESTARTS_EXCEEDED' });
+    expect(manager.state.failure.code).toBe('backend-hung');
+  });
+
+  test('after a failure, recovery works', async () => {
+    const flag = path.join(folder(), 'failed-once');
+    const failed = { event: 'failed', code: 'busy', message: 'Busy.', remedy: 'Quit it.', path: null, log: null };
+    const manager = service([{ once: flag, steps: [{ say: failed }, { exit: 88 }] }, { serve: {} }]);
+    await expect(manager.start()).rejects.toThrow('Busy.');
+    await manager.start();
+    expect(manager.explanation()).toBe(null);
+  });
+});
+
+describe('watching', () => {
+  test('a killed engine is started again', async () => {
+    const manager = service([{ serve: {} }]);
+    await manager.start();
+    const first = manager.status().pid;
+    process.kill(first, 'SIGKILL');
+    await reached(manager, (state) => state.phase === 'ready' && state.child === 2);
+    expect(manager.status().pid).not.toBe(first);
+    expect(alive(first)).toBe(false);
+  });
+
+  test('a hung engine is killed after three questions, and another one started', async () => {
+    const manager = service([{ deaf: true }, { serve: {} }]);
+    await manager.start();
+    const first = manager.status().pid;
+    process.kill(first, 'SIGSTOP');
+    await reached(manager, (state) => state.phase === 'ready' && state.child === 2);
+    expect(alive(first)).toBe(false);
+    expect(manager.state.restarts).toBe(1);
+  });
+
+  test('one unanswered question makes it unhealthy, the next answer ready', async () => {
+    const manager = service([{ serve: { health: [200, 503, 200] } }]);
+    await manager.start();
+    await reached(manager, (state) => state.phase === 'unhealthy');
+    await reached(manager, (state) => state.phase === 'ready');
+    expect(manager.state.made).toBe(1);
+  });
+});
+
+describe('stopping', () => {
+  test('an engine that listens to its stdin or the shutdown route ends at once', async () => {
+    const manager = service([{ serve: {} }]);
+    await manager.start();
+    const { pid } = manager.status();
+    const began = performance.now();
+    await manager.stop();
+    expect(performance.now() - began).toBeLessThan(400);
+    expect(alive(pid)).toBe(false);
+  });
+
+  test('one that ignores all wishes is killed with its grandchildren', async () => {
+    const resources = fakeResources();
+    const manager = service([{ deaf: true }, { spawn: true }, { serve: { stubborn: true } }], { resources, token: resources.program });
+    await manager.start();
+    await manager.stop();
+    await awaitNobody(resources.program, 500);
+    expect(manager.log.texts.join()).toContain('SIGKILL');
+  });
+
+  test('a running job gets its time', async () => {
+    const manager = service([{ deaf: true }, { serve: { stubborn: true, jobs: [{ state: 'running' }] } }], {
+      patience: { idleMs: 20, busyMs: 300, termMs: 20, askMs: 300 },
+    });
+    await manager.start();
+    const began = performance.now();
+    await manager.stop();
+    expect(performance.now() - began).toBeGreaterThan(300);
+  });
+
+  test('stopped while it starts, it is gone and does not come back', async () => {
+    const manager = service([]);
+    const starting = expect(manager.start()).rejects.toThrow('stopped before it was ready');
+    await manager.stop();
+    await starting;
+    expect(manager.state).toMatchObject({ phase: 'stopped', child: null });
+  });
+
+  test('a forced restart does not wait for an engine that is being asked', async () => {
+    const manager = service([{ deaf: true }, { serve: { stubborn: true } }], { patience: { idleMs: 60_000, busyMs: 60_000, termMs: 60_000, askMs: 100 } });
+    await manager.start();
+    const stopping = manager.stop();
+    await manager.forceRestart();
+    await stopping;
+    expect(manager.state).toMatchObject({ phase: 'ready', child: 2 });
+    await manager.forceRestart();
+    manager.start();
+    expect(manager.state.child).toBe(3);
+    process.kill(manager.status().pid, 'SIGKILL');
+  });
+});

@@ -1,0 +1,120 @@
+// Engines for the tests: a folder as the app has it, with the fake engine as its program, and a service that runs it.
+
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach } from 'vitest';
+import { BackendServiceManager } from '../../electron-resources/main/backend-service-manager.js';
+import { locateEngine } from '../../electron-resources/main/paths.js';
+
+const FAKE = path.join(import.meta.dirname, 'fake-engine.js');
+
+export const QUICK = Object.freeze({ firstMs: 20, everyMs: 40, timeoutMs: 200, deadlineMs: 600 });
+export const BRISK = Object.freeze({ idleMs: 400, busyMs: 1_500, termMs: 200, askMs: 300 });
+
+const closing = [];
+
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+/** Runs `close` after the test, whatever became of it. */
+export function later(close) {
+  closing.push(close);
+}
+
+/** A fresh folder, gone after the test. */
+export function folder() {
+  const made = fs.mkdtempSync(path.join(os.tmpdir(), 'peft-electron-'));
+  later(() => fs.rmSync(made, { recursive: true, force: true, maxRetries: 5 }));
+  return made;
+}
+
+/** The app's resources folder, whose engine is the fake one. */
+export function fakeResources(root = folder()) {
+  const backend = path.join(root, 'resources', 'backend');
+  fs.mkdirSync(backend, { recursive: true });
+  const program = path.join(backend, 'peft_engine');
+  fs.writeFileSync(program, `#!/bin/sh\nexec '${process.execPath}' '${FAKE}' "$@"\n`, { mode: 0o755 });
+  return { resourcesPath: path.join(root, 'resources'), program };
+}
+
+/** A log that keeps what it is told. */
+export function keptLog() {
+  const texts = [];
+  const keep = (level) => (text) => texts.push(`${level}: ${text}`);
+  return Object.freeze({
+    texts,
+    failures: [],
+    file: '',
+    info: keep('info'),
+    warn: keep('warn'),
+    error: keep('error'),
+    line: (stream, line) => texts.push(`${stream}: ${line}`),
+    failure(what) {
+      this.failures.push(what);
+    },
+  });
+}
+
+/** A service for a program of the fake engine's; it is stopped after the test. */
+export function service(steps, { resources = fakeResources(), ...options } = {}) {
+  const context = { isPackaged: true, platform: process.platform, resourcesPath: resources.resourcesPath, repository: '', environment: {} };
+  const log = keptLog();
+  const made = new BackendServiceManager({
+    place: locateEngine(context),
+    platform: process.platform,
+    environment: { ...process.env, FAKE_ENGINE: JSON.stringify(steps) },
+    token: 'a-token',
+    log,
+    timing: QUICK,
+    patience: BRISK,
+    backOff: [0, 5, 10],
+    ...options,
+  });
+  later(() => made.stop());
+  return Object.assign(made, { log });
+}
+
+/** Settles with the first state that fits. */
+export function reached(manager, fits) {
+  return new Promise((resolve) => {
+    const look = (state) => {
+      if (!fits(state)) return;
+      manager.off('state', look);
+      resolve(state);
+    };
+    manager.on('state', look);
+    look(manager.state);
+  });
+}
+
+/** The PIDs of all living processes in whose command line or environment `text` stands. */
+export function processesWith(text) {
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => ['cmdline', 'environ'].some((file) => read(`/proc/${pid}/${file}`).includes(text)))
+    .map(Number);
+}
+
+function read(file) {
+  try {
+    return fs.readFileSync(file, 'latin1');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'EACCES'].includes(error.code)) return ''; // it has ended, or is a stranger's
+    throw error;
+  }
+}
+
+/** Settles once no living process has `text` about it; rejects after `limitMs`. */
+export async function awaitNobody(text, limitMs) {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const left = processesWith(text);
+    if (left.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`still there: ${execFileSync('ps', ['-f', '-p', left.join()])}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -1,0 +1,84 @@
+'use strict';
+
+// Stands in for peft_engine: says and does what the JSON in FAKE_ENGINE asks for, step by step. Run by Node.
+//
+//   {"say": {…}}        an event on stdout        {"babble": "text"}   text on stdout, as it is
+//   {"stderr": "text"}  a line on stderr          {"serve": {…}}       listen, say so, and answer as `serve` has it
+//   {"deaf": true}      ignore signals and stdin  {"spawn": true}      a grandchild in the same group, deaf too
+//   {"exit": 3}         end with a status         {"die": "SIGSEGV"}   end by a signal
+//   {"once": file, "steps": […]}                  do these only as long as `file` is not there, and make it
+
+const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const http = require('node:http');
+
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+const say = (event) => process.stdout.write(`${JSON.stringify({ v: 1, ...event })}\n`);
+
+let deaf = false;
+for (const signal of SIGNALS) process.on(signal, () => deaf || process.exit(0));
+process.stdin.on('end', () => deaf || process.exit(0)).resume();
+setInterval(() => undefined, 1 << 30); // lives until it is ended
+
+function serve({ port = 0, health = [200], jobs = [], stubborn = false, freezeAfter = Infinity } = {}) {
+  let asked = 0;
+  const server = http.createServer((request, response) => {
+    if (request.url !== '/api/health' && request.headers.authorization !== `Bearer ${process.env.PEFT_STUDIO_TOKEN}`) {
+      response.writeHead(401).end('{}');
+      return;
+    }
+    switch (request.url) {
+      case '/api/health': {
+        const status = health[Math.min(asked, health.length - 1)];
+        asked += 1;
+        if (asked > freezeAfter) return; // connected, and silent
+        response.writeHead(status).end(JSON.stringify({ status: status === 200 ? 'healthy' : 'ill' }));
+        break;
+      }
+      case '/api/training/list':
+        response.end(JSON.stringify({ jobs }));
+        break;
+      case '/api/shutdown':
+        response.end('{"status": "stopping"}', () => stubborn || process.exit(0));
+        break;
+      default:
+        response.writeHead(404).end('{}');
+    }
+  });
+  return new Promise((resolve) => {
+    server.listen(port, '127.0.0.1', () => {
+      say({ event: 'listening', host: '127.0.0.1', port: server.address().port, pid: process.pid, version: '0.0.0' });
+      resolve();
+    });
+  });
+}
+
+const acts = {
+  say: (event) => say(event),
+  babble: (text) => process.stdout.write(text),
+  stderr: (text) => process.stderr.write(`${text}\n`),
+  serve,
+  deaf: (value) => (deaf = value),
+  spawn: () => spawn(process.execPath, [__filename], { env: { ...process.env, FAKE_ENGINE: '[{"deaf": true}]' }, stdio: ['ignore', 'inherit', 'inherit'] }),
+  exit: (status) => process.exit(status),
+  die: (signal) => {
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+    return new Promise(() => undefined);
+  },
+};
+
+async function follow(steps) {
+  for (const step of steps) {
+    if ('once' in step) {
+      if (!fs.existsSync(step.once)) {
+        fs.writeFileSync(step.once, '');
+        await follow(step.steps);
+      }
+      continue;
+    }
+    for (const [name, value] of Object.entries(step)) await acts[name](value);
+  }
+}
+
+follow(JSON.parse(process.env.FAKE_ENGINE ?? '[{"serve": {}}]'));
