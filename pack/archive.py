@@ -51,6 +51,7 @@ def build_archive(
     version: str,
     cache: Path,
     machine_folders: Sequence[Path],
+    leave_out: Callable[[Sequence[Source]], list[Source]],
     find_core: Callable[[Sequence[Source]], frozenset[str]],
     progress: Progress,
     level: int = LEVEL,
@@ -59,13 +60,14 @@ def build_archive(
     """Pack the environment in `prefix` into `folder`, whole or not at all; return its manifest.
 
     `lock` is the lock's sha256, `cache` holds bytecode between builds, `machine_folders` are places that exist on
-    this machine alone and must not occur in any entry, `find_core` names the paths that come first.
+    this machine alone and must not occur in any entry, `leave_out` returns the sources that travel, `find_core` names
+    the paths that come first.
 
     Raises PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft, SourceChanged.
     """
     channel = public_address(channel)
     progress("collect", 0, 1)
-    sources = collect(prefix, channel)
+    sources = leave_out(collect(prefix, channel))
     progress("collect", 1, 1)
     _refuse_unsafe(sources, platform)
     placeholder = shortest_placeholder(prefix, sources)

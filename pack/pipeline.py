@@ -18,15 +18,17 @@ from pack.core import find_core
 from pack.errors import NotBuilt, PlatformNotBuildable
 from pack.lock import Lock, read_lock, solve
 from pack.prefix import install
+from pack.prune import prune, read_rules, table
 from pack.stage import stage
 from pack.stub import build_stub
 from pack.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from pack.progress import Progress
+    from pack.source import Source
     from pack.workspace import Workspace
 
     Deed = Callable[[Workspace, Progress], None]
@@ -61,6 +63,8 @@ _SHAPE_ARCHIVES = (
     "pack/condapack.py",
     "pack/core.py",
     "pack/literals.py",
+    "pack/prune.py",
+    "pack/prune.toml",
     "pack/records.py",
     "pack/sbom.py",
     "pack/source.py",
@@ -161,12 +165,20 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
         version=workspace.version,
         cache=workspace.bytecode,
         machine_folders=machine_folders(workspace.build),
+        leave_out=lambda sources: _prune(workspace, sources),
         find_core=lambda sources: find_core(workspace.prefix, sources, workspace.platform),
         progress=progress,
         level=workspace.level,
         part_size=workspace.part_size,
     )
     noted.write_text(key)
+
+
+def _prune(workspace: Workspace, sources: Sequence[Source]) -> list[Source]:
+    rules = read_rules(workspace.project / "pack" / "prune.toml", workspace.platform, workspace.accelerator)
+    kept, savings = prune(sources, rules)
+    workspace.pruned.write_text(table(savings), encoding="utf-8")
+    return kept
 
 
 def _archive_key(workspace: Workspace) -> str:

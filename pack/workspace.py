@@ -105,6 +105,11 @@ class Workspace:
         return self._own / "archive"
 
     @property
+    def pruned(self) -> Path:
+        """What was left out of the archive, and the bytes that saved, rule by rule."""
+        return self._own / "pruned.txt"
+
+    @property
     def resources(self) -> Path:
         """What Electron's builder copies."""
         return self.project / "dist" / self.platform / "resources"

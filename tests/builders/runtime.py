@@ -43,6 +43,7 @@ def make_resources(
         version=version,
         cache=root / "bytecode",
         machine_folders=[root],
+        leave_out=list,
         find_core=small_core,
         progress=silent,
         level=1,
@@ -55,7 +56,7 @@ def launch(
     resources: Path, home: Path, *arguments: str, environment: dict[str, str] | None = None, **options: object
 ) -> subprocess.CompletedProcess[str]:
     """Run the launcher from source as a program of its own."""
-    return subprocess.run(
+    done: subprocess.CompletedProcess[str] = subprocess.run(
         [sys.executable, "-m", "launcher", "--resources", str(resources), "--home", str(home), *arguments],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
@@ -65,3 +66,4 @@ def launch(
         timeout=120,
         **options,  # type: ignore[call-overload]
     )
+    return done

@@ -38,6 +38,7 @@ def archive(root: Path, prefix: Path, **options: Any) -> Manifest:
     wanted = {
         "platform": Platform.current(), "accelerator": "cpu", "channel": "test", "lock": "0" * 64, "version": "1.0",
         "cache": root / "bytecode", "machine_folders": [root],
+        "leave_out": list,
         "find_core": small_core, "progress": silent, "level": 1, **options,
     }  # fmt: skip
     return build_archive(prefix, root / "archive", **wanted)

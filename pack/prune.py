@@ -1,0 +1,87 @@
+"""What is left out of an archive: rules with a reason each, in prune.toml, and the bytes that each saves."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import TYPE_CHECKING, Any
+
+from launcher.manifest import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from pack.source import Source
+
+# A licence goes wherever its code goes; metadata say what is installed.
+_ALWAYS_KEPT = re.compile(
+    r"(^|/)(licen[sc]e|copying|notice|authors|copyright|third.?party.?notices)[^/]*$|\.dist-info/|^conda-meta/",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Paths that are left out for a `reason`; for every platform and accelerator where none is named."""
+
+    reason: str
+    paths: tuple[str, ...]
+    platforms: tuple[str, ...] = ()
+    accelerators: tuple[str, ...] = ()
+
+    def holds_for(self, platform: str, accelerator: str) -> bool:
+        """Whether the rule holds in a build."""
+        return platform in (self.platforms or (platform,)) and accelerator in (self.accelerators or (accelerator,))
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What a rule left out: how many files, and their bytes before compression."""
+
+    rule: Rule
+    files: int
+    size: int
+
+
+def read_rules(path: Path, platform: str, accelerator: str) -> list[Rule]:
+    """Return the rules in `path` that hold for a build."""
+    rows: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))["rule"]
+    rules = [
+        Rule(
+            reason=row["reason"],
+            paths=tuple(row["paths"]),
+            platforms=tuple(row.get("platforms", ())),
+            accelerators=tuple(row.get("accelerators", ())),
+        )
+        for row in rows
+    ]
+    return [rule for rule in rules if rule.holds_for(platform, accelerator)]
+
+
+def prune(sources: Iterable[Source], rules: Sequence[Rule]) -> tuple[list[Source], list[Saving]]:
+    """Return the sources that no rule leaves out, and what each rule saves; the first that matches counts.
+
+    Relocated entries stay: conda-unpack fails where it does not find one.
+    """
+    patterns = [re.compile("|".join(map(translate, rule.paths))) for rule in rules]
+    kept, files, sizes = [], [0] * len(rules), [0] * len(rules)
+    for source in sources:
+        is_free = source.kind is not Kind.FOLDER and not source.relocated and not _ALWAYS_KEPT.search(source.path)
+        number = next((n for n, pattern in enumerate(patterns) if is_free and pattern.match(source.path)), None)
+        if number is None:
+            kept.append(source)
+        else:
+            files[number] += 1
+            sizes[number] += source.size()
+    return kept, [Saving(*row) for row in zip(rules, files, sizes, strict=True)]
+
+
+def table(savings: Iterable[Saving]) -> str:
+    """Return what was saved for people, the most first."""
+    rows = sorted(savings, key=lambda saving: -saving.size)
+    lines = [f"{saving.size / 1e6:8.1f} MB {saving.files:6} files  {saving.rule.reason}" for saving in rows]
+    total = f"{sum(s.size for s in rows) / 1e6:8.1f} MB {sum(s.files for s in rows):6} files  in all"
+    return "\n".join([*lines, total]) + "\n"
