@@ -1,0 +1,69 @@
+"""The command line: one act at a time, no abbreviations, what follows -- is the backend's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from launcher.cli import Act, parse
+
+
+def test_nothing_means_start() -> None:
+    request = parse([], "1.0")
+    assert request.act is Act.RUN
+    assert (request.resources, request.home, request.backend_arguments) == (None, None, ())
+
+
+@pytest.mark.parametrize("act", [act for act in Act if act is not Act.RUN])
+def test_each_act_is_an_option(act: Act) -> None:
+    assert parse([f"--{act}"], "1.0").act is act
+
+
+def test_places_and_conversation() -> None:
+    request = parse(["--resources", "r", "--home", "h", "--json", "--quiet", "--traceback", "--until-eof"], "1.0")
+    assert (request.resources, request.home) == (Path("r"), Path("h"))
+    assert request.as_json
+    assert request.quiet
+    assert request.traceback
+    assert request.until_eof
+
+
+def test_what_follows_two_dashes_is_the_backends_whatever_it_is() -> None:
+    request = parse(["--json", "--", "--port", "8001", "--", "--install"], "1.0")
+    assert request.backend_arguments == ("--port", "8001", "--", "--install")
+    assert request.act is Act.RUN
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--install", "--repair"], "not allowed with argument"),
+        (["--inst"], "unrecognized arguments: --inst"),
+        (["--all"], "--all goes with --remove"),
+        (["--verify", "--", "--port", "1"], "they go with no other act"),
+        (["something"], "unrecognized arguments: something"),
+    ],
+)
+def test_mistakes_end_with_status_2_and_say_which(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(arguments, "1.0")
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_help_names_every_act_and_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--help"], "1.0")
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"--{act}" in text for act in Act if act is not Act.RUN)
+    assert "exit status" in text
+
+
+def test_version_is_the_releases(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--version"], "4.2")
+    assert capsys.readouterr().out.startswith("peft_engine 4.2 (Python 3.")
