@@ -11,7 +11,7 @@ from launcher.disk import disk_errors
 from launcher.errors import LauncherError
 from launcher.events import Result, Surveyed
 from launcher.locks import home_to_ourselves, slot_to_ourselves
-from launcher.plan import Install, Launch, Restore, damage_of, name_of
+from launcher.plan import Complete, Install, Launch, Restore, damage_of, name_of
 from launcher.record import withdraw
 from launcher.survey import find_extra, measure, require_whole, survey_fully, survey_quickly
 from launcher.whole import make_surely_whole, make_whole
@@ -53,7 +53,7 @@ def repair(scene: Scene) -> None:
             did, restored = "nothing", 0
         case Install():
             did, restored = "installed", scene.manifest.entries
-        case Restore(paths):
+        case Restore(paths) | Complete(paths):
             did, restored = "restored", len(paths)
     answer = {
         "did": did,

@@ -63,5 +63,13 @@ def backend_environment(parent: Mapping[str, str], slot: Path, home: Home, platf
     }
 
 
+def launcher_environment(parent: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for another launcher: without what PyInstaller's bootloader set for this one."""
+    ours = {name: value for name, value in parent.items() if not name.startswith(("_MEI", "_PYI"))}
+    for name in _LIBRARY_PATHS & ours.keys():
+        del ours[name]
+    return ours
+
+
 def _foreign(name: str) -> bool:
     return name in _LIBRARY_PATHS or name.startswith(_FOREIGN_PREFIXES)

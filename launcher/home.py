@@ -39,6 +39,11 @@ class Home:
         return self.root / "attempt.json"
 
     @property
+    def progress(self) -> Path:
+        """How far the rest of a runtime has arrived, while it does."""
+        return self.root / "progress.json"
+
+    @property
     def logs(self) -> Path:
         """The folder of logs."""
         return self.root / "logs"

@@ -52,19 +52,21 @@ def slot_to_ourselves(home: Home, slot_name: str) -> Iterator[None]:
 
 
 @contextmanager
-def home_at_rest(home: Home, *, wait: bool) -> Iterator[bool]:
-    """Keep others from changing the home for a moment; without `wait` the value is False where somebody is at it."""
+def home_at_rest(home: Home, *, wait: bool) -> Iterator[None]:
+    """Keep others from changing the home for a moment; without `wait`, only where nobody is at it already."""
     with _open(home, home.lock) as lock:
         with _lock_errors(home):
-            free = lock.take(shared=True, wait=wait)
-        yield free
+            lock.take(shared=True, wait=wait)
+        yield
 
 
-def share_slot(home: Home, slot_name: str) -> Lock:
-    """Return a slot's lock, signed and shared with other backends; while the home is at rest nobody has it alone."""
+def share_slot(home: Home, slot_name: str) -> Lock | None:
+    """Return a slot's lock, signed and shared with other backends, or None where somebody has it alone."""
     with _lock_errors(home):
         lock = Lock(home.slot_lock(slot_name))
-        lock.take(shared=True, wait=True)
+        if not lock.take(shared=True, wait=False):
+            lock.release()
+            return None
         lock.sign()
         return lock
 

@@ -39,6 +39,13 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True)
+class Core:
+    """The core is there and has its receipt; `damage` lists what is outstanding of the rest, as far as was looked."""
+
+    damage: tuple[Damage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
     """The slot was relocated for `recorded`, and lies elsewhere now."""
 
@@ -55,10 +62,10 @@ class Damaged:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The slot holds the runtime, as far as was looked."""
+    """The slot holds what was asked for, as far as was looked."""
 
 
-State = Missing | Partial | Moved | Damaged | Ready
+State = Missing | Partial | Core | Moved | Damaged | Ready
 
 
 def damage_of(state: State) -> tuple[Damage, ...]:
@@ -89,7 +96,14 @@ class Restore:
     relocate: bool
 
 
-Plan = Launch | Install | Restore
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Add these entries behind a core that is sound: nothing that a backend may use is touched."""
+
+    paths: frozenset[str]
+
+
+Plan = Launch | Install | Restore | Complete
 
 
 def decide(state: State, relocated: frozenset[str]) -> Plan:
@@ -103,6 +117,8 @@ def decide(state: State, relocated: frozenset[str]) -> Plan:
             return Launch()
         case Missing():
             return Install()
+        case Core(damage):
+            return Complete(frozenset(found.path for found in damage))
         case Partial(damage):
             return Restore(frozenset(found.path for found in damage), relocate=True)
         case Moved(_, damage):

@@ -1,8 +1,9 @@
-"""The receipt: this slot holds this runtime, at this path, whole. Written last; without it nothing is installed."""
+"""The receipt: this slot holds this runtime, or its core, at this path. Written last: without it nothing counts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,20 @@ if TYPE_CHECKING:
 SCHEMA = 1
 
 
+class Extent(StrEnum):
+    """How much of a runtime: what the backend's server process needs, or all of it."""
+
+    CORE = "core"
+    WHOLE = "whole"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """`slot` is the path conda-unpack wrote into the runtime; `relocated` has the sha256 of each entry it rewrote."""
 
     runtime: str
     slot: str
+    part: Extent
     relocated: Mapping[str, str]
 
     @classmethod
@@ -28,10 +37,14 @@ class Receipt:
         node = Node(document)
         if (schema := node.child("schema").number()) != SCHEMA:
             raise node.child("schema").refuse(f"expected {SCHEMA}, found {schema}")
+        part = node.child("part")
+        if part.text() not in list(Extent):
+            raise part.refuse(f"expected core or whole, found {part.value!r}")
         relocated = {path: digest.digest() for path, digest in node.child("relocated").members()}
         return cls(
             runtime=node.child("runtime").digest(),
             slot=node.child("slot").text(),
+            part=Extent(part.text()),
             relocated=MappingProxyType(relocated),
         )
 
@@ -41,5 +54,6 @@ class Receipt:
             "schema": SCHEMA,
             "runtime": self.runtime,
             "slot": self.slot,
+            "part": str(self.part),
             "relocated": dict(sorted(self.relocated.items())),
         }

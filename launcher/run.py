@@ -1,10 +1,11 @@
-"""Become the backend."""
+"""Become the backend, and leave a second launcher behind it where the rest of the runtime is outstanding."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
-from launcher.environ import backend_environment
+from launcher.environ import backend_environment, launcher_environment
 from launcher.errors import BlockedBySystem
 from launcher.events import Starting
 
@@ -24,6 +25,17 @@ def backend_command(scene: Scene, request: Request) -> list[str]:
     command += ["--json"] if request.as_json else []
     command += ["--until-eof"] if request.until_eof else []
     return [*command, *request.backend_arguments]
+
+
+def finish_behind(scene: Scene) -> None:
+    """Start a second launcher, which installs the rest and ends with the backend that this process becomes."""
+    from launcher.host import spawn_behind
+
+    frozen = getattr(sys, "frozen", False)
+    program = [sys.executable] if frozen else [sys.executable, "-m", "launcher"]
+    places = ["--resources", str(scene.resources.folder), "--home", str(scene.home.root)]
+    command = [*program, "--install", "--until-eof", "--quiet", *places]
+    spawn_behind(command, launcher_environment(scene.environment))
 
 
 def become_backend(command: Sequence[str], scene: Scene) -> NoReturn:

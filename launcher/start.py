@@ -1,4 +1,4 @@
-"""A plain start: find the runtime whole, or make it so, and become the backend."""
+"""A plain start: find the runtime fit to start, or make it so, and become the backend while the rest arrives."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from launcher.disk import disk_errors
 from launcher.errors import BackendNotStarted, Busy, DiskFull, InstallDamaged
 from launcher.events import Retrying
 from launcher.locks import home_at_rest, share_slot
-from launcher.plan import Launch, Ready, name_of
-from launcher.run import backend_command, become_backend
+from launcher.plan import Core, Launch, Ready, name_of
+from launcher.run import backend_command, become_backend, finish_behind
 from launcher.survey import survey_quickly
-from launcher.whole import make_surely_whole, make_whole, prepare_home
+from launcher.whole import make_startable, make_surely_whole, part_to_start, prepare_home
 
 if TYPE_CHECKING:
     from launcher.cli import Request
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def start(scene: Scene, request: Request) -> NoReturn:
-    """Become the backend, making the runtime whole first where it is not.
+    """Become the backend, restoring the runtime's core first where it is not there, and the rest behind it.
 
     Raises BackendNotStarted where the last starts all ended early for no reason that can be mended here.
     """
@@ -30,7 +30,7 @@ def start(scene: Scene, request: Request) -> NoReturn:
     count = _look_closer(scene)
     lock = _claim(scene, wait=False)
     if lock is None:
-        make_whole(scene)
+        make_startable(scene)
         lock = _claim(scene, wait=True)
     if lock is None:
         # Between the two somebody else repaired or removed it.
@@ -43,16 +43,28 @@ def start(scene: Scene, request: Request) -> NoReturn:
         # Whoever has to make room may need the app for it. Without the note the next start looks less closely.
         withdraw_attempt(scene.home, scene.disk)
     lock.keep_through_exec()
+    if isinstance(survey_quickly(scene.home, scene.manifest), Core):
+        finish_behind(scene)
     become_backend(backend_command(scene, request), scene)
 
 
 def _claim(scene: Scene, *, wait: bool) -> Lock | None:
-    """Return the slot's lock, shared until the backend ends, or None where the runtime is not Ready, or worked on."""
-    with home_at_rest(scene.home, wait=wait) as at_rest:
-        # What is found Ready here stays so: whoever would change the slot needs the home's lock, and then the slot's.
-        if at_rest and isinstance(survey_quickly(scene.home, scene.manifest), Ready):
-            return share_slot(scene.home, scene.manifest.slot_name)
+    """Return the slot's lock, shared until the backend ends, or None where no server can start from the slot.
+
+    Whoever would change the slot needs the home's lock and then the slot's, alone. So what is found fit while the
+    home is at rest stays so; and while somebody completes a core, with the home's lock alone, it does where the
+    slot's lock is to be had.
+    """
+    with home_at_rest(scene.home, wait=wait):
+        if _fit(scene) and (lock := share_slot(scene.home, scene.manifest.slot_name)) is not None:
+            if _fit(scene):
+                return lock
+            lock.release()
     return None
+
+
+def _fit(scene: Scene) -> bool:
+    return isinstance(survey_quickly(scene.home, scene.manifest), Ready | Core)
 
 
 def _look_closer(scene: Scene) -> int:
@@ -61,7 +73,7 @@ def _look_closer(scene: Scene) -> int:
     if attempt is None:
         return 0
     try:
-        _, plan = make_surely_whole(scene, Retrying(attempt.count, attempt.pid))
+        _, plan = make_surely_whole(scene, part_to_start(scene), Retrying(attempt.count, attempt.pid))
     except Busy:
         # That start, or another one, runs from this slot: nothing has ended, and nothing may be touched.
         return 0

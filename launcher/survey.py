@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from launcher.errors import InstallDamaged
 from launcher.manifest import Kind
-from launcher.plan import Damage, Damaged, DamageKind, Missing, Moved, Partial, Ready
-from launcher.receipt import Receipt
+from launcher.plan import Core, Damage, Damaged, DamageKind, Missing, Moved, Partial, Ready
+from launcher.receipt import Extent, Receipt
 from launcher.resources import file_digest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def survey_quickly(home: Home, manifest: Manifest) -> State:
         return Moved(receipt.slot)
     if not (slot / manifest.platform.python).exists():
         return Damaged((Damage(manifest.platform.python, DamageKind.MISSING),))
-    return Ready()
+    return Ready() if receipt.part is Extent.WHOLE else Core()
 
 
 def survey_fully(
@@ -43,8 +43,14 @@ def survey_fully(
     manifest: Manifest,
     entries: Sequence[Entry],
     progress: Callable[[int, int], None],
+    part: Extent = Extent.WHOLE,
 ) -> State:
-    """Return the state after hashing every entry; `progress` is told the bytes done and the bytes in all."""
+    """Return the state of a part after hashing its entries; `progress` is told the bytes done and the bytes in all.
+
+    Asked for the whole of a runtime whose core is there and sound, the answer is Core, with what is outstanding.
+    """
+    if part is Extent.CORE:
+        entries = entries[: manifest.core]
     state = survey_quickly(home, manifest)
     if isinstance(state, Missing):
         return state
@@ -56,8 +62,15 @@ def survey_fully(
             return Partial(damage)
         case Moved(recorded):
             return Moved(recorded, damage)
+        case Core() if part is Extent.WHOLE and not _touches(damage, entries[: manifest.core]):
+            return Core(damage)
         case _:
             return Damaged(damage) if damage else Ready()
+
+
+def _touches(damage: Sequence[Damage], entries: Sequence[Entry]) -> bool:
+    """Whether one of the entries is damaged."""
+    return not {found.path for found in damage}.isdisjoint(entry.path for entry in entries)
 
 
 def read_receipt(home: Home, manifest: Manifest) -> Receipt | None:
@@ -134,6 +147,8 @@ def require_whole(home: Home, manifest: Manifest, state: State) -> None:
             raise InstallDamaged(slot, "nothing is installed")
         case Partial(damage):
             raise InstallDamaged(slot, f"the installation did not end, {_count(damage)}")
+        case Core(damage):
+            raise InstallDamaged(slot, f"only its core is there, {_count(damage)}")
         case Moved(recorded):
             raise InstallDamaged(slot, f"it was installed in {recorded} and moved")
         case Damaged(damage):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.disk import disk_errors
 from launcher.environ import clean_environment
 from launcher.events import Installed, Surveyed
 from launcher.locks import home_to_ourselves, slot_to_ourselves
-from launcher.plan import Install, Launch, Ready, Restore, damage_of, decide, name_of
-from launcher.survey import survey_fully, survey_quickly
+from launcher.plan import Complete, Core, Install, Launch, Ready, Restore, damage_of, decide, name_of
+from launcher.receipt import Extent
+from launcher.survey import find_damage, read_receipt, survey_fully, survey_quickly
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,18 +63,42 @@ def make_whole(scene: Scene) -> None:
     """Bring the runtime to Ready, where a quick look finds it is not.
 
     Two launchers started together both come here; the second waits for the first, looks again, and finds Ready.
+    What completes a core only adds files, so a backend may run meanwhile. Raises Busy where one runs from a slot
+    that has to be changed.
+    """
+    prepare_home(scene)
+    with home_to_ourselves(scene.home, scene.report) as lock:
+        match survey_quickly(scene.home, scene.manifest):
+            case Ready():
+                return
+            case Core():
+                _complete(scene, scene.read_index())
+            case _:
+                with slot_to_ourselves(scene.home, scene.manifest.slot_name):
+                    _look_and_mend(scene, lock, Extent.WHOLE)
+
+
+def make_startable(scene: Scene) -> None:
+    """Bring the runtime to where the backend's server can start: its core, or all of it where all was there before.
+
     Raises Busy where a backend runs from a slot that has to be changed.
     """
     prepare_home(scene)
     with home_to_ourselves(scene.home, scene.report) as lock:
-        if isinstance(survey_quickly(scene.home, scene.manifest), Ready):
+        if isinstance(survey_quickly(scene.home, scene.manifest), Ready | Core):
             return
         with slot_to_ourselves(scene.home, scene.manifest.slot_name):
-            _look_and_mend(scene, lock)
+            _look_and_mend(scene, lock, part_to_start(scene))
 
 
-def make_surely_whole(scene: Scene, reason: Event | None = None) -> tuple[State, Plan]:
-    """Look at every entry, bring the runtime to Ready, and return what was found and done.
+def part_to_start(scene: Scene) -> Extent:
+    """Return which part a start has to find sound: the whole only where it was there before."""
+    receipt = read_receipt(scene.home, scene.manifest)
+    return Extent.CORE if receipt is None else receipt.part
+
+
+def make_surely_whole(scene: Scene, part: Extent = Extent.WHOLE, reason: Event | None = None) -> tuple[State, Plan]:
+    """Look at every entry of a part, make it sound, and return what was found and done.
 
     `reason` is said once nothing stands in the way. Raises Busy where a backend runs from the slot.
     """
@@ -83,7 +109,7 @@ def make_surely_whole(scene: Scene, reason: Event | None = None) -> tuple[State,
     ):
         if reason is not None:
             scene.report.say(reason)
-        return _look_and_mend(scene, lock)
+        return _look_and_mend(scene, lock, part)
 
 
 def prepare_home(scene: Scene) -> None:
@@ -95,26 +121,31 @@ def prepare_home(scene: Scene) -> None:
     scene.report.log = home.log
 
 
-def _look_and_mend(scene: Scene, lock: Lock) -> tuple[State, Plan]:
-    """Survey, plan and do it, under the home's `lock`."""
+def _look_and_mend(scene: Scene, lock: Lock, part: Extent) -> tuple[State, Plan]:
+    """Survey a part, plan and do it, under the home's `lock`."""
     index = scene.read_index()
+    entries = index.entries[: scene.manifest.core] if part is Extent.CORE else index.entries
     # What is not plainly missing was touched by somebody: every entry is looked at before it counts.
-    state = survey_fully(scene.home, scene.manifest, index.entries, scene.report.step("check", "bytes"))
+    state = survey_fully(scene.home, scene.manifest, index.entries, scene.report.step("check", "bytes"), part)
     scene.report.say(Surveyed(name_of(state), [found.path for found in damage_of(state)]))
     plan = decide(state, frozenset(entry.path for entry in index.entries if entry.relocated))
     match plan:
         case Install():
-            _write(scene, lock, index, index.entries, relocate_again=True)
+            _write(scene, lock, index, entries, part, relocate_again=True)
         case Restore(paths, relocate_again):
-            chosen = [entry for entry in index.entries if entry.path in paths]
-            _write(scene, lock, index, chosen, relocate_again=relocate_again)
+            chosen = [entry for entry in entries if entry.path in paths]
+            _write(scene, lock, index, chosen, part, relocate_again=relocate_again)
+        case Complete():
+            _complete(scene, index)
         case Launch():
             pass
     return state, plan
 
 
-def _write(scene: Scene, lock: Lock, index: Index, entries: Sequence[Entry], *, relocate_again: bool) -> None:
-    """Restore entries, run conda-unpack where it has to, and write the receipt last.
+def _write(
+    scene: Scene, lock: Lock, index: Index, entries: Sequence[Entry], part: Extent, *, relocate_again: bool
+) -> None:
+    """Restore entries, run conda-unpack where it has to, and write the receipt for `part` last.
 
     Raises ArchiveMissing, ArchiveDamaged, ArchiveUnreadable, DiskFull, HomeNotWritable, PathTooLong,
     RelocationFailed, BlockedBySystem.
@@ -127,17 +158,51 @@ def _write(scene: Scene, lock: Lock, index: Index, entries: Sequence[Entry], *, 
     home, manifest, disk, slot = scene.home, scene.manifest, scene.disk, scene.slot
     scene.resources.check_parts()
     check_path(slot, manifest, scene.platform)
-    check_room(home, entries, disk)
+    # The room for what follows the core is asked for before the core is begun.
+    check_room(home, [*entries, *(index.entries[manifest.core :] if part is Extent.CORE else ())], disk)
     with disk_errors(home.root):
         withdraw(home, manifest.slot_name, disk)
-        name: StepName = "unpack" if len(entries) == len(index.entries) else "restore"
+        everything = manifest.core if part is Extent.CORE else manifest.entries
+        name: StepName = "unpack" if len(entries) == everything else "restore"
         restore(scene.resources, index, entries, slot, disk, scene.report.step(name, "bytes"))
         if relocate_again:
             with _one_step(scene.report, "relocate"):
                 relocate(slot, scene.platform, clean_environment(scene.environment, slot, scene.platform), lock)
         with _one_step(scene.report, "record"):
-            record(home, manifest, index, disk)
-    scene.report.say(Installed(str(slot), manifest.runtime, "whole"))
+            record(home, manifest, index, part, disk)
+    scene.report.say(Installed(str(slot), manifest.runtime, part.value))
+
+
+def _complete(scene: Scene, index: Index) -> None:
+    """Add what is outstanding behind a sound core, telling how far in progress.json, and write the whole's receipt.
+
+    The core's receipt holds meanwhile: what it speaks of is not touched.
+    """
+    from launcher.preflight import check_room
+    from launcher.record import write_receipt
+    from launcher.restore import restore
+
+    home, manifest, disk = scene.home, scene.manifest, scene.disk
+    receipt = read_receipt(home, manifest)
+    assert receipt is not None, "a core is what its receipt says it is"
+    rest = index.entries[manifest.core :]
+    look = scene.report.step("check", "bytes")
+    damage = {found.path for found in find_damage(scene.slot, rest, {}, scene.platform, look)}
+    missing = [entry for entry in rest if entry.path in damage]
+    scene.resources.check_parts()
+    check_room(home, missing, disk)
+    say = scene.report.step("unpack", "bytes")
+
+    def progress(done: int, total: int) -> None:
+        say(done, total)
+        disk.note(home.progress, json.dumps({"done": done, "total": total, "unit": "bytes"}).encode())
+
+    with disk_errors(home.root):
+        restore(scene.resources, index, missing, scene.slot, disk, progress)
+        with _one_step(scene.report, "record"):
+            write_receipt(home, manifest, replace(receipt, part=Extent.WHOLE), disk)
+        disk.remove(home.progress)
+    scene.report.say(Installed(str(scene.slot), manifest.runtime, Extent.WHOLE.value))
 
 
 @contextmanager

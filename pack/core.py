@@ -1,8 +1,9 @@
-"""The core: what the backend's server process opens of a runtime, recorded by running it from the prefix.
+"""The core: the packages of which the backend's server process opens anything, recorded by running it from the prefix.
 
 A few per cent of the runtime. The launcher restores it first, so that the server answers while the rest arrives.
-Nobody lists these files by hand: Python's own audit events (PEP 578) name every file that is opened, the system
-names every library that is loaded, and every route is asked for once.
+Nobody lists them by hand: Python's own audit events (PEP 578) name every file that is opened, the system names every
+library that is loaded, and every route is asked for once. Packages come whole, since a branch that no recording took
+(a codec, an error's own module) may import another file of theirs.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from launcher.environ import clean_environment
-from launcher.manifest import Kind
 from pack.errors import ProgramFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from launcher.platforms import Platform
     from pack.source import Source
@@ -47,6 +47,8 @@ except SystemExit as ended:
     status = ended.code
 else:
     status = 0
+# Modules frozen into the interpreter are never opened, but os.py is the landmark by which it finds its library.
+opened |= {os.path.abspath(m.__file__) for m in list(sys.modules.values()) if getattr(m, "__file__", None)}
 if sys.platform == "darwin":
     import ctypes
     dyld = ctypes.CDLL(None)
@@ -75,12 +77,11 @@ def find_core(prefix: Path, sources: Sequence[Source], platform: Platform) -> fr
         opened = _record_server(python, prefix, platform, Path(scratch))
         opened |= _record_relocation(python, prefix, platform, sources, Path(scratch))
     inside = {path for name in opened if (path := _inside(name, prefix)) is not None}
-    core = {
-        source.path
-        for source in sources
-        if source.path in inside or source.relocated or _source_of(source.path) in inside
-    }
-    return frozenset(core | _links_into(core | {platform.python}, sources))
+    # Whoever looks for plugins reads the metadata of all packages: that alone makes none a part of the server.
+    packages = {source.package for source in sources if source.path in inside and not _is_metadata(source.path)}
+    return frozenset(
+        source.path for source in sources if source.package in packages or source.path in inside or source.relocated
+    )
 
 
 def walk(port: int, token: str) -> None:
@@ -153,26 +154,9 @@ def _inside(name: str, prefix: Path) -> str | None:
     return None
 
 
-def _source_of(path: str) -> str | None:
-    """Return the source that a bytecode file was made from; None for other files (PEP 3147)."""
-    folder, _, name = path.rpartition("/__pycache__/")
-    return f"{folder}/{name.split('.')[0]}.py" if folder and name.endswith(".pyc") else None
-
-
-def _links_into(core: Iterable[str], sources: Sequence[Source]) -> set[str]:
-    """Return the links that lead to a file of the core, over other links too: loaders go by names."""
-    found = set(core)
-    links = {
-        s.path: os.path.normpath(f"{s.path.rpartition('/')[0]}/{s.target}") for s in sources if s.kind is Kind.LINK
-    }
-    grown = True
-    while grown:
-        more = {path for path, target in links.items() if target in found or path in found} - found
-        more |= {target for path, target in links.items() if path in found and target not in found}
-        found |= more
-        grown = bool(more)
-    known = {source.path for source in sources}
-    return found & known
+def _is_metadata(path: str) -> bool:
+    """Whether a file only describes its package (https://packaging.python.org/specifications/recording-installed-packages)."""
+    return ".dist-info/" in path or path.startswith("conda-meta/")
 
 
 def _call(port: int, method: str, path: str, token: str, body: dict[str, Any] | None = None) -> bytes:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 assert sys.platform != "win32"
 
+_BEHIND = 10  # added to the niceness of a program that works behind another
+
 
 class Lock:
     """A kernel lock on a file: held until closed, or until its last process ends, however that ends."""
@@ -61,6 +63,30 @@ def stdin_ended() -> bool:
     poll = select.poll()
     poll.register(0, half_closed)
     return any(found & (select.POLLHUP | half_closed) for _, found in poll.poll(0))
+
+
+def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Start a program whose standard input ends when this process has, or the program that this one becomes.
+
+    It is nobody's child, so that whatever this process becomes has none that it does not know, and it yields the
+    processor and the disk to all others. Raises OSError where the system refuses.
+    """
+    reading, writing = os.pipe()
+    if middle := os.fork():
+        os.close(reading)
+        os.set_inheritable(writing, True)  # noqa: FBT003
+        os.waitpid(middle, 0)
+        return
+    try:
+        if os.fork() == 0:
+            os.dup2(reading, 0)
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            os.nice(_BEHIND)
+            os.execve(argv[0], list(argv), dict(environment))  # noqa: S606 -- as in become
+    finally:
+        os._exit(0)
 
 
 def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

@@ -27,6 +27,7 @@ _ERROR_LOCK_VIOLATION = 33
 _LOCKED_BYTE = 1 << 30  # far behind the PID: a locked range cannot be read by others
 _STD_INPUT_HANDLE, _FILE_TYPE_PIPE, _ERROR_BROKEN_PIPE = 2**32 - 10, 3, 109
 _JOB_EXTENDED_LIMITS, _KILL_ON_JOB_CLOSE = 9, 0x2000
+_behind: list[tuple[subprocess.Popen[bytes], int]] = []  # kept open as long as this process lives
 
 
 class _Overlapped(ctypes.Structure):
@@ -114,6 +115,22 @@ def stdin_ended() -> bool:
         return False
     alive = _kernel32.PeekNamedPipe(handle, None, 0, None, None, None)
     return not alive and ctypes.get_last_error() == _ERROR_BROKEN_PIPE
+
+
+def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Start a program whose standard input ends when this process has, which stays while its backend runs."""
+    reading, writing = os.pipe()
+    quietly = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
+    child = subprocess.Popen(
+        list(argv),
+        env=dict(environment),
+        stdin=reading,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        creationflags=quietly,
+    )
+    os.close(reading)
+    _behind.append((child, writing))
 
 
 def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

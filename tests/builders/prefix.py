@@ -11,7 +11,10 @@ import json
 import shutil
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PLACEHOLDER = "/placehold" * 20
 PYTHON = "3.11"

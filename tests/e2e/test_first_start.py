@@ -58,6 +58,7 @@ def test_the_engine_starts_and_trains_where_no_python_is(root: Path, manifest: M
         assert [event["event"] for event in events if event["event"] != "step"] == [
             "survey", "installed", "starting", "listening",
         ]  # fmt: skip
+        assert next(event["part"] for event in events if event["event"] == "installed") == "core"
         assert engine.get("/api/health").json()["status"] == "healthy"
         # exec keeps the PID: whoever kills what he started kills the backend.
         assert engine.listening["pid"] == engine.process.pid

@@ -15,7 +15,7 @@ from launcher.document import DocumentError
 from launcher.manifest import Floor, Frame, Index, Manifest, NewerSchemaError, Part
 from launcher.paths import check_paths
 from launcher.platforms import Platform
-from launcher.receipt import Receipt
+from launcher.receipt import Extent, Receipt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ INDEX = Index.from_dict(
     },
     Platform.LINUX_64,
 ).to_dict()
-RECEIPT = Receipt(runtime=DIGEST, slot="/home/x/rt/01234567", relocated={"bin/python3.11": DIGEST}).to_dict()
+RECEIPT = Receipt(runtime=DIGEST, slot="/home/x/rt/01234567", part=Extent.WHOLE, relocated={"bin/python3.11": DIGEST}).to_dict()
 ATTEMPT = {"runtime": DIGEST, "count": 1, "pid": 2}
 READERS: dict[str, tuple[dict[str, Any], Callable[[object], object]]] = {
     "manifest": (MANIFEST, Manifest.from_dict),
