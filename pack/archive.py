@@ -36,7 +36,7 @@ CRITICAL = ("python", "pytorch", "transformers", "peft", "fastapi", "uvicorn")
 INDEX_NAME = "index.json.zst"
 # The least drivers of CUDA's major versions on Linux, since minor versions are compatible among themselves:
 # https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
-_LEAST_DRIVER = {"12": "525", "13": "580"}
+_LEAST_DRIVER = {"11": "450", "12": "525", "13": "580"}
 _FLOOR = re.compile(r"(__glibc|__osx|__cuda)\s*>=\s*([\d.]+)")
 
 
@@ -149,7 +149,10 @@ def _created_at(environment: Mapping[str, str]) -> datetime:
 
 
 def floor_of(packages: Iterable[Mapping[str, Any]]) -> Floor:
-    """Return the highest of what packages ask of the system's virtual packages."""
+    """Return the highest of what packages ask of the system's virtual packages.
+
+    Raises KeyError for a major version of CUDA that is not in the table yet.
+    """
     found: dict[str, tuple[int, ...]] = {}
     for record in packages:
         for line in (*record.get("depends", ()), *record.get("constrains", ())):
@@ -161,5 +164,5 @@ def floor_of(packages: Iterable[Mapping[str, Any]]) -> Floor:
     return Floor(
         glibc=text.get("__glibc"),
         macos=text.get("__osx"),
-        cuda_driver=_LEAST_DRIVER.get(cuda.split(".")[0], cuda) if cuda else None,
+        cuda_driver=_LEAST_DRIVER[cuda.split(".")[0]] if cuda else None,
     )

@@ -202,3 +202,8 @@ def test_the_floor_is_the_highest_that_any_package_asks_for() -> None:
 def test_an_environment_that_asks_for_nothing_has_no_floor() -> None:
     found = floor_of([{"depends": ["python"]}])
     assert (found.glibc, found.macos, found.cuda_driver) == (None, None, None)
+
+
+def test_a_cuda_of_the_future_is_no_guess() -> None:
+    with pytest.raises(KeyError, match="99"):
+        floor_of([{"depends": ["__cuda >=99.1"]}])
