@@ -77,11 +77,13 @@ def main() -> int:
     # What training libraries would keep in the user's own folders.
     environment = {"HF_HOME": str(folder / "hub"), "HOME": str(folder)}
 
-    print("The first start, as a new user's: the launcher unpacks the engine …", flush=True)
+    print("The first start, as a new user's: the launcher unpacks the core, the rest follows behind it …", flush=True)
     table.skip()
     with running_engine(engine, home, environment=environment) as (backend, _):
         health = backend.get("/api/health").json()
-        table.add("first start, to health 200", manifest.disk)
+        table.add("first start, to health 200")
+        wait_until(lambda: backend.get("/api/engine").json()["part"] == "whole", "all of the engine is there")
+        table.add("the rest of the engine", manifest.disk)
         close(backend)
     table.skip()
     with running_engine(engine, home, environment=environment) as (backend, events):
