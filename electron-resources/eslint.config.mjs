@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import globals from 'globals';
 
 export default [
-  { ignores: ['node_modules/', 'release/'] },
+  { ignores: ['**/node_modules/', '**/release/'] },
   js.configs.recommended,
   {
     rules: {
@@ -16,7 +16,11 @@ export default [
     },
     linterOptions: { reportUnusedDisableDirectives: 'error' },
   },
-  { files: ['**/*.js'], languageOptions: { sourceType: 'commonjs', globals: globals.node }, rules: { strict: ['error', 'global'] } },
+  {
+    files: ['**/*.js'],
+    languageOptions: { sourceType: 'commonjs', globals: globals.node },
+    rules: { strict: ['error', 'global'] },
+  },
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
-  { files: ['first-run/*.mjs'], languageOptions: { globals: globals.browser } },
+  { files: ['**/first-run/*.mjs'], languageOptions: { globals: globals.browser } },
 ];

@@ -236,7 +236,8 @@ class BackendServiceManager extends EventEmitter {
     this.#making = true;
     try {
       const program = await checkEngine(place, platform);
-      if (this.#state.phase !== 'starting') throw new EngineError('PROCESS_START_FAILED', 'Stopped before it was started.');
+      if (this.#state.phase !== 'starting')
+        throw new EngineError('PROCESS_START_FAILED', 'Stopped before it was started.');
       log.info(`engine, ${place.mode}: ${program.command} ${program.args.join(' ')}`);
       this.#spawn(number, program);
     } catch (error) {
@@ -250,13 +251,24 @@ class BackendServiceManager extends EventEmitter {
   #spawn(number, { command, args, cwd }) {
     const { platform, environment, log, orphan } = this.#options;
     const env = engineEnvironment(environment, this.token);
-    const child = new Child({ command, args, cwd, env, platform }, {
-      onEvent: (event) => this.#hear(number, event),
-      onLine: (line, stream) => log.line(stream, line),
-    });
+    const child = new Child(
+      { command, args, cwd, env, platform },
+      {
+        onEvent: (event) => this.#hear(number, event),
+        onLine: (line, stream) => log.line(stream, line),
+      },
+    );
     this.#child = child;
     const startTime = new Date().toISOString();
-    this.#process = Object.freeze({ pid: child.pid, command, args, cwd, env: SHOWN_ENVIRONMENT, startTime, status: 'starting' });
+    this.#process = Object.freeze({
+      pid: child.pid,
+      command,
+      args,
+      cwd,
+      env: SHOWN_ENVIRONMENT,
+      startTime,
+      status: 'starting',
+    });
     const recorded = Promise.resolve(child.pid === null ? undefined : orphan?.write(child.pid));
     const settled = recorded.catch((error) => log.error(`the running engine could not be recorded: ${error.message}`));
     child.ended.then(async (end) => {
@@ -282,7 +294,8 @@ class BackendServiceManager extends EventEmitter {
     const { place, log } = this.#options;
     this.#dispatch({ type: 'ended', child: number, failure });
     if (this.#state.failure === null) return;
-    const backendPath = place.mode === 'production' ? place.command : place.mode === 'development' ? place.backend : place.url;
+    const backendPath =
+      place.mode === 'production' ? place.command : place.mode === 'development' ? place.backend : place.url;
     log.failure({ mode: place.mode, backendPath, failure: this.#state.failure });
   }
 

@@ -42,25 +42,50 @@ const ENTRIES = Object.freeze({
   // The launcher's (launcher/errors.py): they bring message and remedy.
   'archive-missing': { title: 'The installation is incomplete', buttons: ['get-app', 'open-log', 'quit'] },
   'archive-damaged': { title: 'The installation is damaged', buttons: ['retry', 'get-app', 'open-log'] },
-  'archive-unreadable': { title: 'The installation cannot be read', uiCode: 'PERMISSION_DENIED', buttons: ['retry', 'get-app', 'open-log'] },
+  'archive-unreadable': {
+    title: 'The installation cannot be read',
+    uiCode: 'PERMISSION_DENIED',
+    buttons: ['retry', 'get-app', 'open-log'],
+  },
   'manifest-invalid': { title: 'The installation is damaged', buttons: ['get-app', 'open-log', 'quit'] },
   'manifest-too-new': { title: 'PEFT Studio needs an update', buttons: ['get-app', 'quit'] },
   'wrong-platform': { title: 'This PEFT Studio is for another kind of computer', buttons: ['get-app', 'quit'] },
+  'system-too-old': { title: 'This system is too old for the engine', buttons: ['get-app', 'quit'] },
   'disk-full': { title: 'The disk is full', buttons: ['retry', 'choose-home', 'quit'] },
-  'home-not-writable': { title: 'The folder of the engine cannot be written', uiCode: 'PERMISSION_DENIED', buttons: ['retry', 'choose-home', 'quit'] },
+  'home-not-writable': {
+    title: 'The folder of the engine cannot be written',
+    uiCode: 'PERMISSION_DENIED',
+    buttons: ['retry', 'choose-home', 'quit'],
+  },
   'home-without-locks': { title: 'This disk cannot hold the engine', buttons: ['choose-home', 'retry', 'quit'] },
   'path-too-long': { title: 'The folder of the engine has too long a path', buttons: ['choose-home', 'quit'] },
   'path-not-text': { title: 'The folder of the engine has an unusable name', buttons: ['choose-home', 'quit'] },
   busy: { title: 'The engine is already in use', buttons: ['retry', 'quit'] },
   'install-damaged': { title: 'The engine is damaged', buttons: ['repair', 'open-log', 'quit'] },
-  'blocked-by-system': { title: 'The system blocked the engine', uiCode: 'PERMISSION_DENIED', buttons: ['retry', 'choose-home', 'open-log'] },
+  'blocked-by-system': {
+    title: 'The system blocked the engine',
+    uiCode: 'PERMISSION_DENIED',
+    buttons: ['retry', 'choose-home', 'open-log'],
+  },
   'relocation-failed': { title: 'The engine could not be set up', buttons: ['repair', 'open-log', 'quit'] },
-  'backend-not-started': { title: 'The engine does not start', uiCode: 'PROCESS_START_FAILED', buttons: ['repair', 'retry', 'open-log'] },
+  'backend-not-started': {
+    title: 'The engine does not start',
+    uiCode: 'PROCESS_START_FAILED',
+    buttons: ['repair', 'retry', 'open-log'],
+  },
   // The backend's (backend/errors.py): they bring message and remedy too.
   'ports-taken': { title: 'No free port', uiCode: 'NO_AVAILABLE_PORTS', buttons: ['retry', 'quit'] },
-  'data-dir-not-writable': { title: 'Your data folder cannot be written', uiCode: 'PERMISSION_DENIED', buttons: ['retry', 'choose-home', 'quit'] },
+  'data-dir-not-writable': {
+    title: 'Your data folder cannot be written',
+    uiCode: 'PERMISSION_DENIED',
+    buttons: ['retry', 'choose-home', 'quit'],
+  },
   'address-not-available': { title: 'This address cannot be used', buttons: ['retry', 'open-log', 'quit'] },
-  'module-missing': { title: 'A part of the engine is missing', uiCode: 'MISSING_PACKAGE', buttons: ['repair', 'open-log', 'quit'] },
+  'module-missing': {
+    title: 'A part of the engine is missing',
+    uiCode: 'MISSING_PACKAGE',
+    buttons: ['repair', 'open-log', 'quit'],
+  },
   // Ours.
   EXECUTABLE_NOT_FOUND: { title: 'The engine is missing', remedy: REINSTALL, buttons: ['repair', 'get-app', 'quit'] },
   PERMISSION_DENIED: {
@@ -68,11 +93,31 @@ const ENTRIES = Object.freeze({
     remedy: 'Allow the program in your security software, or install PEFT Studio again.',
     buttons: ['retry', 'get-app', 'open-log'],
   },
-  PYTHON_NOT_FOUND: { title: 'Python is missing', remedy: 'Install Python 3.10 or newer, and start again.', buttons: ['retry', 'quit'] },
-  BACKEND_NOT_FOUND: { title: 'The backend is missing', remedy: 'Start the app from a whole checkout of its repository.', buttons: ['retry', 'quit'] },
-  REMOTE_INVALID: { title: 'The remote engine cannot be used', remedy: 'Correct PEFT_STUDIO_REMOTE_URL, and start again.', buttons: ['quit'] },
-  PORT_IN_USE: { title: 'Port 8000 is in use', remedy: 'Close the program that uses it, then try again.', buttons: ['retry', 'quit'] },
-  PROCESS_START_FAILED: { title: 'The engine could not be started', remedy: 'Try again; if it fails again, look at the log.', buttons: ['retry', 'repair', 'open-log'] },
+  PYTHON_NOT_FOUND: {
+    title: 'Python is missing',
+    remedy: 'Install Python 3.10 or newer, and start again.',
+    buttons: ['retry', 'quit'],
+  },
+  BACKEND_NOT_FOUND: {
+    title: 'The backend is missing',
+    remedy: 'Start the app from a whole checkout of its repository.',
+    buttons: ['retry', 'quit'],
+  },
+  REMOTE_INVALID: {
+    title: 'The remote engine cannot be used',
+    remedy: 'Correct PEFT_STUDIO_REMOTE_URL, and start again.',
+    buttons: ['quit'],
+  },
+  PORT_IN_USE: {
+    title: 'Port 8000 is in use',
+    remedy: 'Close the program that uses it, then try again.',
+    buttons: ['retry', 'quit'],
+  },
+  PROCESS_START_FAILED: {
+    title: 'The engine could not be started',
+    remedy: 'Try again; if it fails again, look at the log.',
+    buttons: ['retry', 'repair', 'open-log'],
+  },
   'processes-left': {
     title: 'The engine did not end',
     message: 'Processes of the engine are still there, though they were killed.',
@@ -100,7 +145,11 @@ const ENTRIES = Object.freeze({
  *
  * @type {Entry}
  */
-const UNKNOWN = { title: 'The engine reports a problem', remedy: 'Try again; if it fails again, look at the log.', buttons: ['retry', 'open-log', 'quit'] };
+const UNKNOWN = {
+  title: 'The engine reports a problem',
+  remedy: 'Try again; if it fails again, look at the log.',
+  buttons: ['retry', 'open-log', 'quit'],
+};
 
 /** @type {readonly string[]} */
 const NO_LINES = Object.freeze([]);
@@ -168,7 +217,11 @@ function failureOf(end, announced) {
 /** @param {import('./child').End} end */
 function codeOfEnd({ error, lastLines }) {
   if (error === null) return missingModule(lastLines) === null ? 'backend-ended' : 'module-missing';
-  const codes = /** @type {Record<string, string>} */ ({ ENOENT: 'EXECUTABLE_NOT_FOUND', EACCES: 'PERMISSION_DENIED', EPERM: 'PERMISSION_DENIED' });
+  const codes = /** @type {Record<string, string>} */ ({
+    ENOENT: 'EXECUTABLE_NOT_FOUND',
+    EACCES: 'PERMISSION_DENIED',
+    EPERM: 'PERMISSION_DENIED',
+  });
   return codes[String(Reflect.get(error, 'code'))] ?? 'PROCESS_START_FAILED';
 }
 
@@ -176,7 +229,16 @@ function codeOfEnd({ error, lastLines }) {
 function failureOfError(error) {
   const known = error instanceof EngineError ? error : new EngineError('PROCESS_START_FAILED', String(error));
   const { code, message, path } = known;
-  return Object.freeze({ code, message, remedy: null, path, log: null, exitCode: null, signal: null, lastLines: NO_LINES });
+  return Object.freeze({
+    code,
+    message,
+    remedy: null,
+    path,
+    log: null,
+    exitCode: null,
+    signal: null,
+    lastLines: NO_LINES,
+  });
 }
 
 module.exports = { ENTRIES, EngineError, describeEnd, explain, failureOf, failureOfError, missingModule };

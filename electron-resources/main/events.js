@@ -67,7 +67,7 @@ function parseEvent(line) {
     if (error instanceof SyntaxError) return null;
     throw error;
   }
-  if (value.v !== VERSION || !Object.hasOwn(FIELDS, value.event)) return null;
+  if (value.v !== VERSION || !isText(value.event) || !Object.hasOwn(FIELDS, value.event)) return null;
   const holds = Object.entries(FIELDS[value.event]).every(([name, fits]) => fits(value[name]));
   return holds ? Object.freeze(value) : null;
 }

@@ -25,7 +25,8 @@ const PYTHON_MS = 10_000;
  *   home?: string,
  * }>} Context what deciding needs to know; `home` is the folder for the engine that the user chose, if any
  *
- * @typedef {Readonly<{mode: 'production', command: string, args: readonly string[], cwd: string}>} Production
+ * @typedef {Readonly<{mode: 'production', command: string, args: readonly string[], cwd: string,
+ *   home: string | null}>} Production
  * @typedef {Readonly<{mode: 'development', interpreters: readonly string[], backend: string, args: readonly string[], cwd: string}>} Development
  * @typedef {Readonly<{mode: 'remote', url: string, token: string}>} Remote
  * @typedef {Production | Development | Remote} Place
@@ -59,6 +60,7 @@ function locateEngine(context) {
     command: join(folder, context.platform === 'win32' ? 'peft_engine.exe' : 'peft_engine'),
     args: Object.freeze(['--json', '--until-eof', ...home, '--', ...backendArgs]),
     cwd: folder,
+    home: context.home ?? null,
   });
 }
 
@@ -71,7 +73,8 @@ function locateRemote(text, token) {
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && here)) {
     throw new EngineError('REMOTE_INVALID', `${text} has to begin with https://, since a token is sent there.`);
   }
-  if (token === '') throw new EngineError('REMOTE_INVALID', `There is no token for ${text}: set PEFT_STUDIO_REMOTE_TOKEN.`);
+  if (token === '')
+    throw new EngineError('REMOTE_INVALID', `There is no token for ${text}: set PEFT_STUDIO_REMOTE_TOKEN.`);
   return Object.freeze({ mode: 'remote', url: url.origin, token });
 }
 
@@ -98,7 +101,8 @@ async function requireFile(file, code) {
   try {
     found = await stat(file);
   } catch (error) {
-    if (!isSystemError(error, 'ENOENT', 'ENOTDIR')) throw new EngineError('PERMISSION_DENIED', `${file} cannot be read: ${error}`, { path: file });
+    if (!isSystemError(error, 'ENOENT', 'ENOTDIR'))
+      throw new EngineError('PERMISSION_DENIED', `${file} cannot be read: ${error}`, { path: file });
     throw new EngineError(code, `${file} is missing.`, { path: file });
   }
   if (!found.isFile()) throw new EngineError(code, `${file} is no file.`, { path: file });
@@ -112,9 +116,12 @@ async function requireExecutable(file) {
     await chmod(file, 0o755);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new EngineError('PERMISSION_DENIED', `${file} may not be run, and that cannot be changed: ${reason}`, { path: file });
+    throw new EngineError('PERMISSION_DENIED', `${file} may not be run, and that cannot be changed: ${reason}`, {
+      path: file,
+    });
   }
-  if (!(await isExecutable(file))) throw new EngineError('PERMISSION_DENIED', `${file} may not be run.`, { path: file });
+  if (!(await isExecutable(file)))
+    throw new EngineError('PERMISSION_DENIED', `${file} may not be run.`, { path: file });
 }
 
 /** @param {string} file */
@@ -147,13 +154,20 @@ async function findPython(names) {
       found.push(`${name} cannot be run (${Reflect.get(/** @type {object} */ (error), 'code')})`);
     }
   }
-  throw new EngineError('PYTHON_NOT_FOUND', `Python ${LEAST_PYTHON.join('.')} or newer is needed; ${found.join(', ')}.`);
+  throw new EngineError(
+    'PYTHON_NOT_FOUND',
+    `Python ${LEAST_PYTHON.join('.')} or newer is needed; ${found.join(', ')}.`,
+  );
 }
 
 /** @param {string} name @returns {Promise<string>} */
 async function askVersion(name) {
   const options = { timeout: PYTHON_MS, windowsHide: true };
-  const { stdout } = await promisify(execFile)(name, ['-c', 'import platform; print(platform.python_version())'], options);
+  const { stdout } = await promisify(execFile)(
+    name,
+    ['-c', 'import platform; print(platform.python_version())'],
+    options,
+  );
   return stdout.trim();
 }
 
@@ -175,7 +189,22 @@ function engineEnvironment(environment, token) {
 /** @param {import('./paths').Remote} place @returns {Readonly<import('./events').Listening>} what a backend of our own would have said */
 function greetingOf(place) {
   const { hostname: host, port, protocol } = new URL(place.url);
-  return Object.freeze({ event: 'listening', host, port: Number(port) || (protocol === 'https:' ? 443 : 80), pid: 0, version: '' });
+  return Object.freeze({
+    event: 'listening',
+    host,
+    port: Number(port) || (protocol === 'https:' ? 443 : 80),
+    pid: 0,
+    version: '',
+  });
 }
 
-module.exports = { PORT, SHOWN_ENVIRONMENT, checkEngine, engineEnvironment, findPython, greetingOf, isNewEnough, locateEngine };
+module.exports = {
+  PORT,
+  SHOWN_ENVIRONMENT,
+  checkEngine,
+  engineEnvironment,
+  findPython,
+  greetingOf,
+  isNewEnough,
+  locateEngine,
+};

@@ -119,7 +119,8 @@ async function killAll(pid, platform) {
  */
 async function awaitGone(pid, { platform, limitMs }) {
   const deadline = performance.now() + limitMs;
-  const lives = platform === 'win32' ? async () => (await startOf(pid, platform)) !== null : () => groupLives(pid, platform);
+  const lives =
+    platform === 'win32' ? async () => (await startOf(pid, platform)) !== null : () => groupLives(pid, platform);
   while (await lives()) {
     if (performance.now() >= deadline) return false;
     await pause(POLL_MS);

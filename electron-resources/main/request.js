@@ -40,7 +40,8 @@ function request(base, path, { method = 'GET', token = null, timeoutMs, signal }
       response.on('error', reject);
       response.on('data', (text) => {
         body += text;
-        if (body.length > LARGEST_ANSWER) sent.destroy(new Error(`${path} answers with more than ${LARGEST_ANSWER} bytes`));
+        if (body.length > LARGEST_ANSWER)
+          sent.destroy(new Error(`${path} answers with more than ${LARGEST_ANSWER} bytes`));
       });
       response.on('end', () => resolve(Object.freeze({ status: response.statusCode ?? 0, body })));
     });

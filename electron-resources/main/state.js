@@ -182,7 +182,8 @@ function kill(state) {
 
 /** @param {State} state @param {Failure} failure */
 function end(state, failure) {
-  if (failure.code === 'processes-left') return change(state, { ...INITIAL, made: state.made, phase: 'failed', failure });
+  if (failure.code === 'processes-left')
+    return change(state, { ...INITIAL, made: state.made, phase: 'failed', failure });
   if (state.phase === 'ending' && !state.wanted) return change(state, { ...INITIAL, made: state.made });
   const hung = state.misses >= MOST_MISSES;
   if (state.phase === 'ending' && !hung) return begin(state);

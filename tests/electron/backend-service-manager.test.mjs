@@ -14,7 +14,10 @@ const alive = (pid) => {
 
 describe('starting', () => {
   test('an engine that listens and answers is ready, on the port that it announced', async () => {
-    const manager = service([{ say: { event: 'step', name: 'unpack', done: 1, total: 2, unit: 'bytes' } }, { serve: {} }]);
+    const manager = service([
+      { say: { event: 'step', name: 'unpack', done: 1, total: 2, unit: 'bytes' } },
+      { serve: {} },
+    ]);
     const events = [];
     manager.on('event', (event) => events.push(event.event));
     await manager.start();
@@ -53,10 +56,18 @@ describe('starting', () => {
   });
 
   test('what is no event goes to the log, in whatever chunks it comes', async () => {
-    const manager = service([{ babble: '{"v": 1, "ev' }, { babble: 'ent": "step"}\nhello ' }, { babble: 'wörld\n' }, { stderr: 'careful' }, { serve: {} }]);
+    const manager = service([
+      { babble: '{"v": 1, "ev' },
+      { babble: 'ent": "step"}\nhello ' },
+      { babble: 'wörld\n' },
+      { stderr: 'careful' },
+      { serve: {} },
+    ]);
     await manager.start();
     await manager.stop();
-    expect(manager.log.texts).toEqual(expect.arrayContaining(['stdout: {"v": 1, "event": "step"}', 'stdout: hello wörld', 'stderr: careful']));
+    expect(manager.log.texts).toEqual(
+      expect.arrayContaining(['stdout: {"v": 1, "event": "step"}', 'stdout: hello wörld', 'stderr: careful']),
+    );
   });
 });
 
@@ -70,10 +81,21 @@ describe('failing to start', () => {
   });
 
   test('an event `failed` is final, and told as the engine told it', async () => {
-    const failed = { event: 'failed', code: 'disk-full', message: 'The disk is too full.', remedy: 'Free some room.', path: '/x', log: null };
+    const failed = {
+      event: 'failed',
+      code: 'disk-full',
+      message: 'The disk is too full.',
+      remedy: 'Free some room.',
+      path: '/x',
+      log: null,
+    };
     const manager = service([{ say: failed }, { exit: 85 }]);
     await expect(manager.start()).rejects.toThrow('The disk is too full.');
-    expect(manager.explanation()).toMatchObject({ code: 'disk-full', remedy: 'Free some room.', end: 'It ended with status 85.' });
+    expect(manager.explanation()).toMatchObject({
+      code: 'disk-full',
+      remedy: 'Free some room.',
+      end: 'It ended with status 85.',
+    });
     expect(manager.state.made).toBe(1);
   });
 
@@ -93,12 +115,17 @@ describe('failing to start', () => {
 
   test('a missing module is named, and not tried again', async () => {
     const manager = service([{ stderr: "ModuleNotFoundError: No module named 'uvicorn'" }, { exit: 1 }]);
-    await expect(manager.start()).rejects.toMatchObject({ code: 'MISSING_PACKAGE', message: 'The module uvicorn is missing.' });
+    await expect(manager.start()).rejects.toMatchObject({
+      code: 'MISSING_PACKAGE',
+      message: 'The module uvicorn is missing.',
+    });
     expect(manager.state.made).toBe(1);
   });
 
   test('one that listens and never answers is killed at the deadline', async () => {
-    const manager = service([{ deaf: true }, { serve: { freezeAfter: 0 } }], { timing: { firstMs: 10, everyMs: 20, timeoutMs: 50, deadlineMs: 100 } });
+    const manager = service([{ deaf: true }, { serve: { freezeAfter: 0 } }], {
+      timing: { firstMs: 10, everyMs: 20, timeoutMs: 50, deadlineMs: 100 },
+    });
     await expect(manager.start()).rejects.toMatchObject({ code: 'MAX_RESTARTS_EXCEEDED' });
     expect(manager.state.failure.code).toBe('backend-hung');
   });
@@ -156,7 +183,10 @@ describe('stopping', () => {
 
   test('one that ignores all wishes is killed with its grandchildren', async () => {
     const resources = fakeResources();
-    const manager = service([{ deaf: true }, { spawn: true }, { serve: { stubborn: true } }], { resources, token: resources.program });
+    const manager = service([{ deaf: true }, { spawn: true }, { serve: { stubborn: true } }], {
+      resources,
+      token: resources.program,
+    });
     await manager.start();
     await manager.stop();
     await awaitNobody(resources.program, 500);
@@ -182,7 +212,9 @@ describe('stopping', () => {
   });
 
   test('a forced restart does not wait for an engine that is being asked', async () => {
-    const manager = service([{ deaf: true }, { serve: { stubborn: true } }], { patience: { idleMs: 60_000, busyMs: 60_000, termMs: 60_000, askMs: 100 } });
+    const manager = service([{ deaf: true }, { serve: { stubborn: true } }], {
+      patience: { idleMs: 60_000, busyMs: 60_000, termMs: 60_000, askMs: 100 },
+    });
     await manager.start();
     const stopping = manager.stop();
     await manager.forceRestart();

@@ -60,7 +60,13 @@ export function keptLog() {
 
 /** A service for a program of the fake engine's; it is stopped after the test. */
 export function service(steps, { resources = fakeResources(), ...options } = {}) {
-  const context = { isPackaged: true, platform: process.platform, resourcesPath: resources.resourcesPath, repository: '', environment: {} };
+  const context = {
+    isPackaged: true,
+    platform: process.platform,
+    resourcesPath: resources.resourcesPath,
+    repository: '',
+    environment: {},
+  };
   const log = keptLog();
   const made = new BackendServiceManager({
     place: locateEngine(context),

@@ -59,7 +59,11 @@ const acts = {
   stderr: (text) => process.stderr.write(`${text}\n`),
   serve,
   deaf: (value) => (deaf = value),
-  spawn: () => spawn(process.execPath, [__filename], { env: { ...process.env, FAKE_ENGINE: '[{"deaf": true}]' }, stdio: ['ignore', 'inherit', 'inherit'] }),
+  spawn: () =>
+    spawn(process.execPath, [__filename], {
+      env: { ...process.env, FAKE_ENGINE: '[{"deaf": true}]' },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    }),
   exit: (status) => process.exit(status),
   die: (signal) => {
     process.removeAllListeners(signal);

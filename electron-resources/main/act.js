@@ -1,0 +1,78 @@
+'use strict';
+
+// One of the launcher's acts that answer and end: install, verify, repair, status, remove.
+
+const { Child } = require('./child');
+const { EngineError, explain, failureOf } = require('./errors');
+const { checkEngine } = require('./paths');
+
+/** @typedef {'install' | 'verify' | 'repair' | 'status' | 'remove'} Act */
+
+/** An act that ended without its answer; `failure` says why. */
+class ActFailed extends EngineError {
+  /** @param {import('./state').Failure} failure */
+  constructor(failure) {
+    const { code, message } = explain(failure);
+    super(code, message);
+    this.failure = failure;
+  }
+}
+
+/**
+ * Runs an act. The engine must not run meanwhile where the act changes its files.
+ *
+ * @param {import('./paths').Place} place
+ * @param {Act} act
+ * @param {{
+ *   platform: NodeJS.Platform,
+ *   environment: Readonly<NodeJS.ProcessEnv>,
+ *   log: import('./log').Log,
+ *   onEvent: (event: Readonly<import('./events').EngineEvent>) => void,
+ * }} options
+ * @returns {{answer: Promise<Readonly<import('./events').Result>>, cancel: () => void}} `answer` rejects with ActFailed;
+ *   what a cancelled act has finished is kept
+ */
+function runAct(place, act, { platform, environment, log, onEvent }) {
+  /** @type {Child | null} */
+  let child = null;
+  let cancelled = false;
+  const run = async () => {
+    if (place.mode !== 'production') {
+      throw new EngineError('PROCESS_START_FAILED', `There is nothing to ${act}: the engine is not one that this app installed.`);
+    }
+    const { command, cwd } = await checkEngine(place, platform);
+    if (cancelled) throw new EngineError('PROCESS_START_FAILED', 'Cancelled.');
+    const home = place.home === null ? [] : ['--home', place.home];
+    const args = [`--${act}`, '--json', '--until-eof', ...home];
+    log.info(`engine, ${act}: ${command} ${args.join(' ')}`);
+    /** @type {Readonly<import('./events').Result> | null} */
+    let result = null;
+    /** @type {Readonly<import('./events').Failed> | null} */
+    let failed = null;
+    /** @param {Readonly<import('./events').EngineEvent>} event */
+    const hear = (event) => {
+      if (event.event === 'result') result = event;
+      if (event.event === 'failed') failed = event;
+      onEvent(event);
+    };
+    child = new Child(
+      { command, args, cwd, env: environment, platform },
+      { onEvent: hear, onLine: (line, stream) => log.line(stream, line) },
+    );
+    const end = await child.ended;
+    if (end.exitCode === 0 && result !== null) return result;
+    const failure = failureOf(end, failed);
+    log.failure({ mode: place.mode, backendPath: command, failure });
+    throw new ActFailed(failure);
+  };
+  return {
+    answer: run(),
+    cancel: () => {
+      cancelled = true;
+      child?.hangUp();
+      child?.terminate();
+    },
+  };
+}
+
+module.exports = { ActFailed, runAct };
