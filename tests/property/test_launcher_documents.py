@@ -50,7 +50,9 @@ INDEX = Index.from_dict(
     },
     Platform.LINUX_64,
 ).to_dict()
-RECEIPT = Receipt(runtime=DIGEST, slot="/home/x/rt/01234567", part=Extent.WHOLE, relocated={"bin/python3.11": DIGEST}).to_dict()
+RECEIPT = Receipt(
+    runtime=DIGEST, slot="/home/x/rt/01234567", part=Extent.WHOLE, relocated={"bin/python3.11": DIGEST}
+).to_dict()
 ATTEMPT = {"runtime": DIGEST, "count": 1, "pid": 2}
 READERS: dict[str, tuple[dict[str, Any], Callable[[object], object]]] = {
     "manifest": (MANIFEST, Manifest.from_dict),
