@@ -6,26 +6,22 @@ BackendError
 │   ├── DataDirNotWritable    data-dir-not-writable   61
 │   ├── AddressNotAvailable   address-not-available   62
 │   └── ModuleMissing         module-missing          63
-└── RequestError              answers one request: HTTP status 4xx or 5xx
+└── RequestError              answers one request: HTTP 4xx or 5xx; more in datasets/ and jobs/errors.py
     ├── RequestInvalid        request-invalid        422
     ├── HttpError             not-found, method-not-allowed … as HTTP has them
     ├── InternalError         internal-error         500
     ├── ModelMissing          model-missing          422
-    ├── DatasetMissing        dataset-missing        422
-    ├── DatasetUnusable       dataset-unusable       422
+    ├── QuantizationNeedsCuda quantization-needs-cuda 422
     ├── DocumentUnknown       profile-unknown, conversation-unknown … 404
     ├── SettingsInvalid       settings-invalid       422
     ├── ConfigurationInvalid  configuration-invalid  422
-    ├── JobUnknown            job-unknown            404
-    ├── JobEnded              job-ended              409
-    ├── JobBusy               job-busy               409
-    ├── JobsElsewhere         jobs-elsewhere         409
-    ├── JobsTooNew            jobs-too-new           409
+    ├── EngineArriving        engine-arriving        503
+    ├── TaskFailed            as the worker says: task-failed, parquet-unreadable, model-not-loaded …
     └── Refused               host-not-allowed, origin-not-allowed 403; token-missing, token-wrong 401
 
 What ends a job, rather than a request, is kept with the job in the same shape: training-failed, training-not-started
 (training/process.py), out-of-memory, training-diverged, model-not-loaded, adapter-not-fitting
-(training/worker.py).
+(training/).
 """
 
 from __future__ import annotations
@@ -171,32 +167,6 @@ class ModelMissing(RequestError):
         )
 
 
-class DatasetMissing(RequestError):
-    """No dataset is where the request says."""
-
-    code = "dataset-missing"
-
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"{path} is no dataset: {reason}",
-            "Give the full path of a .jsonl, .json, .csv or .txt file.",
-            path=path,
-        )
-
-
-class DatasetUnusable(RequestError):
-    """The file is there, and cannot be trained on; `detail` lists its first problems."""
-
-    code = "dataset-unusable"
-
-    def __init__(self, path: Path, problems: Sequence[dict[str, str]], remedy: str) -> None:
-        first = problems[0]
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(
-            f"{path.name}, {first['place']}: {first['reason']}{more}", remedy, path=path, detail=list(problems)
-        )
-
-
 class DocumentUnknown(RequestError):
     """There is no document of this kind and name."""
 
@@ -227,62 +197,39 @@ class ConfigurationInvalid(RequestError):
         super().__init__(message, "Choose a file that was exported from the configurations.", detail=message)
 
 
-class JobUnknown(RequestError):
-    """There is no job of this id."""
+class EngineArriving(RequestError):
+    """What was asked for needs a part of the runtime that has not arrived yet."""
 
-    code = "job-unknown"
-    status = 404
+    code = "engine-arriving"
+    status = 503
 
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"There is no job {job_id!r}", "Take an id from GET /api/training/list.")
-
-
-class JobEnded(RequestError):
-    """The job has ended, so it can no longer be stopped."""
-
-    code = "job-ended"
-    status = 409
-
-    def __init__(self, job_id: str, state: str) -> None:
-        super().__init__(f"Job {job_id} has ended: it is {state}", "Nothing needs to be done.")
-
-
-class JobBusy(RequestError):
-    """The job has not ended, so it cannot be deleted."""
-
-    code = "job-busy"
-    status = 409
-
-    def __init__(self, job_id: str, state: str) -> None:
-        super().__init__(f"Job {job_id} is {state}", "Stop it first, and delete it when it has ended.")
-
-
-class JobsElsewhere(RequestError):
-    """Another backend runs the jobs of this data folder."""
-
-    code = "jobs-elsewhere"
-    status = 409
-
-    def __init__(self, path: Path) -> None:
+    def __init__(self) -> None:
         super().__init__(
-            f"Another backend runs the jobs of {path}",
-            "Use that one or stop it, or start this one with a --data-dir of its own.",
-            path=path,
+            "The rest of the engine is still arriving", "Wait until GET /api/engine says whole, and ask again."
         )
 
 
-class JobsTooNew(RequestError):
-    """The job store was written by a newer version."""
+class QuantizationNeedsCuda(RequestError):
+    """Quantized weights were asked for on a machine that cannot compute with them."""
 
-    code = "jobs-too-new"
-    status = 409
+    code = "quantization-needs-cuda"
 
-    def __init__(self, path: Path, found: int, known: int) -> None:
+    def __init__(self, method: str, quantization: str) -> None:
         super().__init__(
-            f"{path} has schema version {found}; this backend reads up to {known}",
-            "Update the app, or start it with another --data-dir.",
-            path=path,
+            f"{method} with weights of {quantization} needs an NVIDIA GPU and a CUDA build of torch, "
+            "and this machine has not both",
+            "Choose the method lora, and no quantization.",
         )
+
+
+class TaskFailed(RequestError):
+    """A worker could not do what a request asked for; `code` and texts are its own, if it understood why."""
+
+    status = 422
+
+    def __init__(self, code: str, message: str, remedy: str, detail: Any = None) -> None:
+        super().__init__(message, remedy, detail=detail)
+        self.code = code
 
 
 class Refused(RequestError):

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, model_validator
 
-from backend.training.plan import TrainingPlan, is_folder
+from backend.training.plan import MethodName, Precision, Quantization, TrainingPlan, is_folder
+from backend.wizard import flatten, method_name, quantization_name
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 SEED_LIMIT = 2**32
@@ -23,40 +24,53 @@ def _one_or_many(value: Any) -> Any:
 
 
 class StartTraining(BaseModel):
-    """What to train, on what, and how. Fields that are not named here are the app's own and are left alone."""
+    """What to train, on what, and how. Fields that are not named here are the app's own and are left alone.
+
+    `dataset` is the id of an upload or a full path. What the wizard nests is understood as well.
+    """
 
     model: str = _spelled("model", "base_model", "modelPath", "model_path", "modelName", "model_name", min_length=1)
-    dataset: Path = _spelled("dataset", "dataset_path", "datasetPath")
+    dataset: str = _spelled(
+        "dataset", "dataset_id", "datasetId", "dataset_path", "datasetPath", min_length=1, coerce_numbers_to_str=True
+    )
     name: str = _spelled("name", "output_name", "outputName", default="adapter", min_length=1, max_length=200)
+    method: Annotated[MethodName, BeforeValidator(method_name)] = _spelled(
+        "method", "peft_method", "peftMethod", "algorithm", default="lora"
+    )
     r: int = _spelled("r", "lora_r", "loraR", "rank", default=16, ge=1, le=1024)
     lora_alpha: int = _spelled("lora_alpha", "loraAlpha", "alpha", default=32, ge=1)
     lora_dropout: float = _spelled("lora_dropout", "loraDropout", "dropout", default=0.05, ge=0, lt=1)
     target_modules: Annotated[list[str], BeforeValidator(_one_or_many)] | None = _spelled(
         "target_modules", "targetModules", default=None, min_length=1
     )
+    virtual_tokens: int = _spelled("virtual_tokens", "num_virtual_tokens", default=20, ge=1, le=1000)
+    quantization: Annotated[Quantization, BeforeValidator(quantization_name)] = _spelled("quantization", default="none")
     learning_rate: float = _spelled("learning_rate", "learningRate", default=2e-4, gt=0, le=1)
     lr_scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"] = _spelled(
         "lr_scheduler", "scheduler", default="linear"
     )
+    optimizer: Literal["adamw", "sgd"] = _spelled("optimizer", default="adamw")
     warmup_steps: int = _spelled("warmup_steps", "warmupSteps", default=0, ge=0)
     weight_decay: float = _spelled("weight_decay", "weightDecay", default=0.0, ge=0)
     max_grad_norm: float = _spelled("max_grad_norm", "maxGradNorm", default=1.0, gt=0)
     batch_size: int = _spelled("batch_size", "batchSize", default=4, ge=1)
     gradient_accumulation: int = _spelled(
-        "gradient_accumulation", "gradientAccumulation", "gradient_accumulation_steps", default=1, ge=1
+        "gradient_accumulation", "gradient_accumulation_steps", "gradientAccumulation", default=1, ge=1
     )
+    gradient_checkpointing: bool = _spelled("gradient_checkpointing", "gradientCheckpointing", default=False)
     num_epochs: float = _spelled("num_epochs", "epochs", "num_train_epochs", default=3.0, gt=0)
     max_steps: int | None = _spelled("max_steps", "maxSteps", default=None, ge=1)
     max_seq_length: int = _spelled("max_seq_length", "maxSeqLength", default=512, ge=2)
-    precision: Literal["fp32", "bf16", "fp16"] | None = _spelled("precision", default=None)
+    validation_split: float = _spelled("validation_split", "validationSplit", default=0.0, ge=0, le=0.5)
+    eval_steps: int | None = _spelled("eval_steps", "evalSteps", default=None, ge=1)
+    save_steps: int | None = _spelled("save_steps", "saveSteps", "checkpoint_steps", default=None, ge=1)
+    precision: Precision | None = _spelled("precision", default=None)
     seed: int = _spelled("seed", default=42, ge=0, lt=SEED_LIMIT)
 
     @model_validator(mode="before")
     @classmethod
-    def _leave_out_nulls(cls, body: Any) -> Any:
-        if not isinstance(body, dict):
-            return body
-        return {name: value for name, value in body.items() if value is not None}
+    def _flat(cls, body: Any) -> Any:
+        return flatten(body) if isinstance(body, dict) else body
 
     @model_validator(mode="after")
     def _names_a_model(self) -> "StartTraining":
@@ -64,15 +78,18 @@ class StartTraining(BaseModel):
             raise ValueError("model: give a folder by its full path, or a hub id such as owner/name")
         return self
 
-    def plan(self) -> TrainingPlan:
-        """Return the plan that the body asks for."""
+    def plan(self, dataset: Path) -> TrainingPlan:
+        """Return the plan that the body asks for, on a file."""
         fields = self.model_dump()
         modules = fields.pop("target_modules")
-        return TrainingPlan(**fields, target_modules=None if modules is None else tuple(modules))
+        if self.method == "qlora" and self.quantization == "none":
+            fields["quantization"] = "4bit"
+        return TrainingPlan(**fields | {"dataset": dataset}, target_modules=None if modules is None else tuple(modules))
 
 
 class Started(BaseModel):
-    """A job was made: it starts now, or waits for others to end."""
+    """A job was made: it starts now, or waits for others to end or for the rest of the engine."""
 
     job_id: str
     status: Literal["started", "queued"]
+    waiting_for: Literal["engine", "jobs"] | None = None

@@ -15,6 +15,7 @@ import uvicorn
 
 from backend import announce
 from backend.app import create_app
+from backend.datasets.store import Datasets
 from backend.documents import Shelf
 from backend.engine import EngineWatch
 from backend.errors import EXIT_INTERRUPTED
@@ -28,6 +29,7 @@ from backend.models.local import hub_cache
 from backend.repeats import RepeatWatch
 from backend.routes.hardware import PROFILE_SECONDS
 from backend.services import Services
+from backend.tasks.process import Tasks
 from backend.version import version
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         hub_cache=hub_cache(os.environ, Path.home()),
         configurations=Shelf(folders.configurations, "configuration"),
         conversations=Shelf(folders.conversations, "conversation"),
+        datasets=Datasets(folders.datasets),
+        tasks=Tasks(watch.is_whole),
         repeats=RepeatWatch(),
         stop=lambda: server.stop("asked by a client"),
     )

@@ -8,6 +8,7 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
+from backend.datasets.store import Datasets
 from backend.documents import Shelf
 from backend.engine import EngineWatch
 from backend.folders import Folders
@@ -17,6 +18,7 @@ from backend.journal import Journal
 from backend.models.hub import Hub
 from backend.repeats import RepeatWatch
 from backend.settings import Settings
+from backend.tasks.process import Tasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,8 @@ class Services:
     hub_cache: Path
     configurations: Shelf
     conversations: Shelf
+    datasets: Datasets
+    tasks: Tasks
     repeats: RepeatWatch
     stop: Callable[[], None]
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import uuid
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Literal
 
 from backend import host
 from backend.clock import now
-from backend.errors import JobBusy, JobEnded, JobsElsewhere, JobsTooNew
+from backend.jobs.errors import JobBusy, JobEnded, JobsElsewhere, JobsTooNew
 from backend.jobs.job import Job
 from backend.jobs.run import Run, outcome
 from backend.states import State
@@ -132,7 +131,7 @@ class Queue:
             if folder.exists():
                 await asyncio.to_thread(shutil.rmtree, folder)
 
-    def waits_for(self, job: Job) -> str | None:
+    def waits_for(self, job: Job) -> Literal["engine", "jobs"] | None:
         """Return what a job waits for: "engine", the jobs before it ("jobs"), or None if it does not wait."""
         if job.state is not State.QUEUED:
             return None
@@ -221,7 +220,7 @@ class Queue:
         """Run the job's worker to its end; return the state that it ended in, and its error if it failed."""
         folder = self._folders.job(job.id)
         try:
-            run.process = await start_worker(job.plan, folder, self._folders.adapter(job.id), parent=os.getpid())
+            run.process = await start_worker(job.plan, folder, self._folders.adapter(job.id))
         except OSError as error:
             return State.FAILED, WorkerNotStarted(error, folder)
         if self._closing.is_set():

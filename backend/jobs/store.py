@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sql
 
-from backend.errors import JobsTooNew, JobUnknown
+from backend.jobs.errors import JobsTooNew, JobUnknown
 from backend.jobs.job import Job
 from backend.states import State
 from backend.training.events import Event, from_line, to_line

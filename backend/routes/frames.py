@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from backend.states import State
-from backend.training.events import Changed, Event, Failed, Note, Progress, Saved
+from backend.training.events import Changed, Evaluated, Event, Failed, Note, Progress, Saved
+
+GB = 1024**3
 
 # The app's monitor knows four words; the true state goes beside them.
 STATUS = {
@@ -24,6 +26,8 @@ def frames(event: Event) -> list[dict[str, Any]]:
     match event:
         case Progress():
             return [_update(event), _metrics(event)]
+        case Evaluated():
+            return [{"type": "training_update", "data": {"step": event.step, "valLoss": event.loss}}]
         case Note():
             return [_log_entry(event.time, event.level, event.message)]
         case Saved():
@@ -51,12 +55,15 @@ def _update(event: Progress) -> dict[str, Any]:
             "timeElapsed": event.elapsed,
             "timeRemaining": event.remaining,
             "progress": round(100 * event.step / event.total_steps),
+            **({} if event.gpu_memory is None else {"gpuMemory": round(event.gpu_memory / GB, 2)}),
         },
     }
 
 
 def _metrics(event: Progress) -> dict[str, Any]:
-    known = {} if event.grad_norm is None else {"grad_norm": event.grad_norm}
+    known: dict[str, Any] = {} if event.grad_norm is None else {"grad_norm": event.grad_norm}
+    known |= {} if event.ram is None else {"ram_used": event.ram}
+    known |= {} if event.gpu_memory is None else {"gpu_memory_used": [event.gpu_memory]}
     return {
         "type": "metrics",
         "data": {

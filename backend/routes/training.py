@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 
-from backend.errors import ModelMissing, RequestError
+from backend.datasets.rows import count_examples
+from backend.datasets.store import ID as DATASET_ID
+from backend.errors import ModelMissing, QuantizationNeedsCuda, RequestError
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
 from backend.routes.frames import frames
 from backend.schemas import Started, StartTraining
 from backend.services import Services, services
-from backend.training.dataset import count_examples
-from backend.training.events import Changed, Event, Progress
+from backend.training.events import Changed, Evaluated, Event, Progress, replayed
 from backend.training.plan import TrainingPlan, is_folder
 
 router = APIRouter()
@@ -26,10 +27,10 @@ CLOSE_NO_SUCH_JOB = 4404
 @router.post("/api/training/start")
 async def start(body: StartTraining, parts: Annotated[Services, Depends(services)]) -> Started:
     """Check model and dataset, then make a job."""
-    plan = body.plan()
-    await asyncio.to_thread(_check, plan)
+    plan = await asyncio.to_thread(_checked, body, parts)
     job, at_once = await parts.queue.submit(plan)
-    return Started(job_id=job.id, status="started" if at_once else "queued")
+    waits_for = None if at_once else parts.queue.waits_for(job)
+    return Started(job_id=job.id, status="started" if at_once else "queued", waiting_for=waits_for)
 
 
 @router.get("/api/training/list")
@@ -42,11 +43,15 @@ async def jobs(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
 async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
     """Describe one job: its state, plan, every logged step, and how it ended."""
     found = await parts.queue.job(job_id)
-    told = [event for _, event in await parts.queue.events(job_id)]
+    told = replayed(event for _, event in await parts.queue.events(job_id))
     steps = [event for event in told if isinstance(event, Progress)]
+    validations = [event for event in told if isinstance(event, Evaluated)]
     return _summary(found, parts.queue) | {
         "plan": found.plan.to_dict(),
         "metrics": [frame["data"] for step in steps for frame in frames(step) if frame["type"] == "metrics"],
+        "validation": [
+            {"step": one.step, "val_loss": one.loss, "val_perplexity": one.perplexity} for one in validations
+        ],
     }
 
 
@@ -109,7 +114,7 @@ async def _tell_all(socket: WebSocket, queue: Queue, job_id: str) -> None:
     await socket.send_json({"type": "connected"})
     with queue.follow(job_id) as arriving:  # before reading the past, so that nothing falls between
         past = await queue.events(job_id)
-        for event in _worth_replaying([event for _, event in past]):
+        for event in _worth_replaying(replayed(event for _, event in past)):
             await _send(socket, event)
         last = past[-1][0] if past else 0
         while True:
@@ -127,15 +132,23 @@ def _worth_replaying(past: list[Event]) -> list[Event]:
     """Return the events that bring a late client up to date: of states only the last, of steps the last many."""
     states = [event for event in past if isinstance(event, Changed)]
     steps = [event for event in past if isinstance(event, Progress)][-REPLAYED_STEPS:]
-    notes = [event for event in past if not isinstance(event, Changed | Progress)]
-    return [*notes, *steps, *states[-1:]]
+    validations = [event for event in past if isinstance(event, Evaluated)][-REPLAYED_STEPS:]
+    notes = [event for event in past if not isinstance(event, Changed | Progress | Evaluated)]
+    return [*notes, *steps, *validations, *states[-1:]]
 
 
-def _check(plan: TrainingPlan) -> None:
-    """Raise what is wrong with a plan's model folder or dataset. A hub id is the worker's to look up."""
+def _checked(body: StartTraining, parts: Services) -> TrainingPlan:
+    """Return the plan, or raise what is wrong with model, dataset or method. A hub id is the worker's to look up."""
+    if DATASET_ID.fullmatch(body.dataset):
+        plan = body.plan(Path(parts.datasets.get(body.dataset).path))
+    else:
+        plan = body.plan(Path(body.dataset))
+        count_examples(plan.dataset)
     if is_folder(plan.model):
         _require_model(plan.model)
-    count_examples(plan.dataset)
+    if plan.quantization != "none" and not parts.hardware.profile()["cuda_available"]:
+        raise QuantizationNeedsCuda(plan.method, plan.quantization)
+    return plan
 
 
 def _require_model(model: str) -> None:

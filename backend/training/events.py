@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from backend.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One logged step. Times in seconds; `grad_norm` is None where it overflowed, as it may in half precision."""
+    """One logged step. Times in seconds since this worker began to train, memory in bytes.
+
+    `grad_norm` is None where it overflowed, as it may in half precision; `gpu_memory`, a peak, without CUDA.
+    """
 
     kind: ClassVar[str] = "progress"
 
@@ -25,6 +32,20 @@ class Progress:
     tokens_per_second: float
     elapsed: float
     remaining: float
+    ram: int | None = None
+    gpu_memory: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """The loss on the examples that are kept for validation, after a step."""
+
+    kind: ClassVar[str] = "evaluated"
+
+    time: str
+    step: int
+    loss: float
+    perplexity: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +91,21 @@ class Changed:
     state: State
 
 
-Event = Progress | Note | Saved | Failed | Changed
-_KINDS: dict[str, type[Event]] = {event.kind: event for event in (Progress, Note, Saved, Failed, Changed)}
+Event = Progress | Evaluated | Note | Saved | Failed | Changed
+_KINDS: dict[str, type[Event]] = {event.kind: event for event in (Progress, Evaluated, Note, Saved, Failed, Changed)}
+
+
+def replayed(events: Iterable[Event]) -> list[Event]:
+    """Return what a job told, without the steps that it trained again after it was killed and resumed."""
+    told: list[Event] = []
+    reached: dict[type[Event], float] = {}
+    for event in reversed(list(events)):
+        if isinstance(event, Progress | Evaluated):
+            if event.step >= reached.get(type(event), math.inf):
+                continue
+            reached[type(event)] = event.step
+        told.append(event)
+    return told[::-1]
 
 
 def to_line(event: Event) -> str:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import backend
 from backend import host
 from backend.errors import BackendError
+from backend.workers import spawn
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
+    from pathlib import Path
 
     from backend.training.events import Failed
     from backend.training.plan import TrainingPlan
 
 LOG_NAME = "worker.log"
-EVENT_BYTES = 1024 * 1024
 TAIL_BYTES = 8192
 TAIL_LINES = 20
 
@@ -54,39 +52,17 @@ class WorkerNotStarted(BackendError):
         )
 
 
-async def start_worker(plan: TrainingPlan, folder: Path, adapter: Path, *, parent: int) -> Process:
-    """Start a worker for the plan, in a process group of its own, with its output kept in `folder`."""
+async def start_worker(plan: TrainingPlan, folder: Path, adapter: Path) -> Process:
+    """Start a worker for the plan, with its output kept in `folder`."""
     await asyncio.to_thread(_prepare, plan, folder, adapter)
     with (folder / LOG_NAME).open("ab") as log:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            *_interpreter_flags(),
-            *("-m", "backend.training.worker", str(folder), str(adapter), str(parent)),
-            # -m looks for modules in the current folder first, which is how a checkout's backend is found.
-            cwd=Path(backend.__file__).parents[1],
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=log,
-            limit=EVENT_BYTES,
-            **host.own_group(),
-        )
+        return await spawn("backend.training.worker", str(folder), str(adapter), log=log)
 
 
 def _prepare(plan: TrainingPlan, folder: Path, adapter: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     adapter.parent.mkdir(parents=True, exist_ok=True)
     (folder / "plan.json").write_text(json.dumps(plan.to_dict(), indent=2), encoding="utf-8")
-
-
-def _interpreter_flags() -> list[str]:
-    """Return the flags that have a child treat its environment and bytecode as this interpreter does."""
-    flags = {
-        "-B": sys.dont_write_bytecode,
-        "-E": sys.flags.ignore_environment,
-        "-s": sys.flags.no_user_site,
-        "-P": sys.flags.safe_path,
-    }
-    return [flag for flag, given in flags.items() if given]
 
 
 def _tail(log: Path) -> list[str]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.errors import DatasetMissing, DatasetUnusable
-from backend.training.dataset import MAX_PROBLEMS, count_examples, read_texts
+from backend.datasets.errors import DatasetMissing, DatasetUnusable
+from backend.datasets.rows import MAX_PROBLEMS, Message, count_examples, read_examples
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -37,7 +37,7 @@ def problems(path: Path) -> list[str]:
     ],
 )
 def test_each_format_gives_its_texts(tmp_path: Path, name: str, content: str | bytes) -> None:
-    assert list(read_texts(written(tmp_path, name, content))) == ["one", "two"]
+    assert list(read_examples(written(tmp_path, name, content))) == ["one", "two"]
 
 
 @pytest.mark.parametrize(
@@ -52,11 +52,34 @@ def test_each_format_gives_its_texts(tmp_path: Path, name: str, content: str | b
     ],
 )
 def test_questions_and_answers_become_one_text(tmp_path: Path, row: dict[str, str], text: str) -> None:
-    assert list(read_texts(written(tmp_path, "a.jsonl", json.dumps(row)))) == [text]
+    assert list(read_examples(written(tmp_path, "a.jsonl", json.dumps(row)))) == [text]
+
+
+def test_messages_make_a_conversation(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]
+    path = written(tmp_path, "a.jsonl", json.dumps({"messages": messages, "id": 5}))
+    assert list(read_examples(path)) == [(Message("user", "Hello"), Message("assistant", "Good day"))]
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([], "no message is an assistant's"),
+        ([{"role": "user", "content": "Hello"}], "no message is an assistant's"),
+        ([{"role": "assistant", "content": " "}], "no message is an assistant's"),
+        ([{"role": "robot", "content": "Hello"}], "message 1 has no text"),
+        ([{"role": "user", "content": "Hello"}, {"role": "assistant"}], "message 2 has no text"),
+        (["Hello"], "message 1 has no text"),
+        ([{"role": "assistant", "content": "\ud800"}], "message 1: character 1"),
+    ],
+)
+def test_messages_that_teach_nothing_are_problems(tmp_path: Path, messages: list[object], reason: str) -> None:
+    (found,) = problems(written(tmp_path, "a.jsonl", json.dumps({"messages": messages})))
+    assert found.startswith(f"line 1: {reason}")
 
 
 def test_a_csv_field_may_span_lines(tmp_path: Path) -> None:
-    assert list(read_texts(written(tmp_path, "a.csv", 'text\n"one\ntwo"\n'))) == ["one\ntwo"]
+    assert list(read_examples(written(tmp_path, "a.csv", 'text\n"one\ntwo"\n'))) == ["one\ntwo"]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +171,8 @@ def test_every_text_comes_back_as_it_was_written(tmp_path_factory: pytest.TempPa
     folder = tmp_path_factory.mktemp("texts")
     rows = [{"text": text} for text in texts]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
-    assert list(read_texts(written(folder, "a.jsonl", lines))) == texts
-    assert list(read_texts(written(folder, "a.json", json.dumps(rows, ensure_ascii=False)))) == texts
+    assert list(read_examples(written(folder, "a.jsonl", lines))) == texts
+    assert list(read_examples(written(folder, "a.json", json.dumps(rows, ensure_ascii=False)))) == texts
 
 
 def test_the_first_problems_are_told_together(tmp_path: Path) -> None:

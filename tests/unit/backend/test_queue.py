@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from backend.errors import JobBusy, JobEnded, JobUnknown
 from backend.folders import Folders
+from backend.jobs.errors import JobBusy, JobEnded, JobUnknown
 from backend.jobs.queue import Queue
 from backend.jobs.run import outcome
 from backend.jobs.store import Store

@@ -1,7 +1,8 @@
-"""The texts of a dataset file. The server checks and the worker loads with the same code, so they agree.
+"""The examples of a dataset file. The server checks and the worker loads with the same code, so they agree.
 
 One example is a row: a line of .txt, an object of .jsonl or .json, a record of .csv. A row's text is its column
-`text` or `content`, or a question and its answer under one of the usual pairs of names.
+`text` or `content`, or a question and its answer under one of the usual pairs of names. A row whose column `messages`
+has a list of {role, content} is a conversation, which the model's own chat template turns into text.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backend.errors import DatasetMissing, DatasetUnusable
+from backend.datasets.errors import DatasetMissing, DatasetUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TEXT_COLUMNS = ("text", "content")
+MESSAGES_COLUMN = "messages"
+ROLES = ("system", "user", "assistant", "tool")
 PAIRS = (("instruction", "output"), ("prompt", "completion"), ("prompt", "response"), ("question", "answer"))
 CONTEXT_COLUMN = "input"  # some instruction sets give the instruction's subject apart
 MAX_PROBLEMS = 10
@@ -28,7 +31,7 @@ SHOWN_CHARACTERS = 40
 REMEDY_ENCODING = "Save the file as UTF-8 text."
 REMEDY_ROWS = "Correct the rows that `detail` names."
 REMEDY_COLUMNS = (
-    "Give each row a column `text`, or a pair of columns: "
+    "Give each row a column `text`, or `messages`, or a pair of columns: "
     + ", ".join(f"`{ask}` and `{answer}`" for ask, answer in PAIRS)
     + "."
 )
@@ -45,6 +48,17 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Message:
+    """What one side of a conversation said; `role` is one of ROLES."""
+
+    role: str
+    content: str
+
+
+Example = str | tuple[Message, ...]
+
+
+@dataclass(frozen=True)
 class Row:
     """One example as the file has it: a mapping of columns, or a bare text."""
 
@@ -52,8 +66,15 @@ class Row:
     value: Any
 
 
-def read_texts(path: Path) -> Iterator[str]:
-    """Yield the text of each example.
+def as_text(example: Example) -> str:
+    """Return an example as a person reads it; a conversation without any model's template."""
+    if isinstance(example, str):
+        return example
+    return "\n".join(f"{message.role}: {message.content}" for message in example)
+
+
+def read_examples(path: Path) -> Iterator[Example]:
+    """Yield each example.
 
     Raises DatasetMissing before the first, and DatasetUnusable, with up to MAX_PROBLEMS problems, at the end.
     """
@@ -61,8 +82,8 @@ def read_texts(path: Path) -> Iterator[str]:
     problems: list[Problem] = []
     empty = True
     for row in rows:
-        found = row if isinstance(row, Problem) else _text(row)
-        if isinstance(found, str):
+        found = row if isinstance(row, Problem) else _example(row)
+        if not isinstance(found, Problem):
             empty = False
             yield found
             continue
@@ -84,7 +105,7 @@ def count_examples(path: Path) -> int:
 
     Raises DatasetMissing or DatasetUnusable.
     """
-    return sum(1 for _ in read_texts(path))
+    return sum(1 for _ in read_examples(path))
 
 
 def _reader(path: Path) -> Callable[[Path], Iterator[Row | Problem]]:
@@ -98,6 +119,28 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Row | Problem]]:
     if reader is None:
         raise DatasetMissing(path, f"its name ends neither in {', '.join(_READERS)}")
     return reader
+
+
+def _example(row: Row) -> Example | Problem:
+    if isinstance(row.value, dict) and isinstance(row.value.get(MESSAGES_COLUMN), list):
+        return _conversation(row.place, row.value[MESSAGES_COLUMN])
+    return _text(row)
+
+
+def _conversation(place: str, messages: list[Any]) -> Example | Problem:
+    found = []
+    for number, message in enumerate(messages, start=1):
+        match message:
+            case {"role": str(role), "content": str(content)} if role in ROLES:
+                if (broken := _not_unicode(content)) is not None:
+                    return Problem(place, f"message {number}: {broken}", REMEDY_ROWS)
+                found.append(Message(role, content))
+            case _:
+                reason = f"message {number} has no text `content` and a `role` of {', '.join(ROLES)}"
+                return Problem(place, reason, REMEDY_ROWS)
+    if not any(message.role == "assistant" and message.content.strip() for message in found):
+        return Problem(place, "no message is an assistant's, so that there is nothing to learn", REMEDY_ROWS)
+    return tuple(found)
 
 
 def _text(row: Row) -> str | Problem:
@@ -116,11 +159,16 @@ def _text(row: Row) -> str | Problem:
     text = "\n".join(value[column] for column in columns if value[column].strip())
     if not text:
         return Problem(row.place, f"column `{columns[-1]}` is empty", REMEDY_ROWS)
+    broken = _not_unicode(text)
+    return text if broken is None else Problem(row.place, broken, REMEDY_ROWS)
+
+
+def _not_unicode(text: str) -> str | None:
     try:
         text.encode()
     except UnicodeEncodeError as error:  # JSON can spell half of a character
-        return Problem(row.place, f"character {error.start + 1} of its text is not Unicode", REMEDY_ROWS)
-    return text
+        return f"character {error.start + 1} of its text is not Unicode"
+    return None
 
 
 def _columns(row: dict[str, Any]) -> list[str]:

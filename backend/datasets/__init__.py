@@ -1,0 +1,1 @@
+"""What models learn from: files that people upload or name, read row by row."""

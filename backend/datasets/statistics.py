@@ -1,0 +1,56 @@
+"""What a dataset holds, in numbers and by example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from backend.datasets.rows import as_text, read_examples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PREVIEW_CHARACTERS = 2000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Lengths in characters; `conversations` counts examples that are messages; `duplicates` all but the first."""
+
+    num_samples: int
+    conversations: int
+    duplicates: int
+    shortest: int
+    longest: int
+    average: float
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Statistics:
+        """Return the statistics that a record holds."""
+        return cls(**values)
+
+
+def measure(path: Path) -> Statistics:
+    """Read a whole dataset as a training would. Raises DatasetMissing, DatasetUnusable."""
+    lengths: list[int] = []
+    seen: set[int] = set()
+    conversations = 0
+    for example in read_examples(path):
+        text = as_text(example)
+        lengths.append(len(text))
+        seen.add(hash(text))
+        conversations += not isinstance(example, str)
+    return Statistics(
+        num_samples=len(lengths),
+        conversations=conversations,
+        duplicates=len(lengths) - len(seen),
+        shortest=min(lengths),
+        longest=max(lengths),
+        average=round(sum(lengths) / len(lengths), 1),
+    )
+
+
+def preview(path: Path, start: int, count: int) -> list[str]:
+    """Return the texts of some examples, each cut to PREVIEW_CHARACTERS."""
+    return [as_text(example)[:PREVIEW_CHARACTERS] for example in islice(read_examples(path), start, start + count)]

@@ -1,0 +1,127 @@
+"""Uploaded datasets: a folder each, named by its content, so that the same file uploaded twice is there once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePath
+from typing import IO, TYPE_CHECKING, Any
+
+from backend.clock import now
+from backend.datasets.errors import DatasetNotStored, DatasetUnknown
+from backend.datasets.statistics import Statistics, measure
+from backend.documents import write_whole
+from backend.engine import read_object
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ID = re.compile(r"[0-9a-f]{16}")
+COPY_BYTES = 1024 * 1024
+PARQUET = ".parquet"
+RECORD = "dataset.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """An uploaded file: `name` as it was called, `path` where its rows are, `size` in bytes."""
+
+    id: str
+    name: str
+    path: str
+    format: str
+    size: int
+    created_at: str
+    statistics: Statistics
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the dataset as JSON values, and with what the app reads of it."""
+        return {**asdict(self), "num_samples": self.statistics.num_samples}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Dataset:
+        """Return the dataset that a record describes."""
+        known = {name: values[name] for name in ("id", "name", "path", "format", "size", "created_at")}
+        return cls(**known, statistics=Statistics.from_dict(values["statistics"]))
+
+
+class Datasets:
+    """The datasets of one data folder. Methods may be called from any thread, and take as long as the disk does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def add(self, source: IO[bytes], name: str, rows_of_parquet: Callable[[Path, Path], None]) -> Dataset:
+        """Take a file over, if it can be trained on. `rows_of_parquet` turns a parquet file into one of JSON lines.
+
+        Raises DatasetMissing for a name of no known format, DatasetUnusable, DatasetNotStored, and what
+        `rows_of_parquet` raises.
+        """
+        suffix = PurePath(name).suffix.lower()
+        arriving = self._folder / f"{uuid.uuid4().hex}.arriving"
+        try:
+            arriving.mkdir(parents=True)
+            rows = arriving / f"rows{suffix}"
+            digest, size = _copy(source, rows, suffix)
+            if (known := self._find(digest)) is not None:
+                return known
+            if suffix == PARQUET:
+                uploaded, rows = rows, rows.with_suffix(".jsonl")
+                rows_of_parquet(uploaded, rows)
+            dataset = Dataset(
+                id=digest,
+                name=name,
+                path=str(self._folder / digest / rows.name),
+                format=suffix.removeprefix("."),
+                size=size,
+                created_at=now(),
+                statistics=measure(rows),
+            )
+            write_whole(arriving / RECORD, dataset.to_dict())
+            arriving.rename(self._folder / digest)
+        except OSError as error:
+            raise DatasetNotStored(self._folder, error) from error
+        finally:
+            shutil.rmtree(arriving, ignore_errors=True)  # gone by now, if all went well
+        return dataset
+
+    def all(self) -> list[Dataset]:
+        """Return every dataset, the last uploaded first."""
+        found = (self._find(path.name) for path in self._folder.glob("*") if ID.fullmatch(path.name))
+        return sorted((one for one in found if one is not None), key=lambda one: one.created_at, reverse=True)
+
+    def get(self, dataset_id: str) -> Dataset:
+        """Return one dataset. Raises DatasetUnknown."""
+        found = self._find(dataset_id)
+        if found is None:
+            raise DatasetUnknown(dataset_id)
+        return found
+
+    def delete(self, dataset_id: str) -> None:
+        """Remove one dataset. Raises DatasetUnknown."""
+        leaving = self._folder / f"{self.get(dataset_id).id}.leaving"
+        (self._folder / dataset_id).rename(leaving)  # there whole, or not at all
+        shutil.rmtree(leaving)
+
+    def _find(self, dataset_id: str) -> Dataset | None:
+        if not ID.fullmatch(dataset_id):
+            return None
+        record = read_object(self._folder / dataset_id / RECORD)
+        return None if record is None else Dataset.from_dict(record)
+
+
+def _copy(source: IO[bytes], destination: Path, suffix: str) -> tuple[str, int]:
+    """Copy a file to the disk; return the id that its format and content give it, and its size in bytes."""
+    digest, size = hashlib.sha256(f"{suffix}\0".encode()), 0
+    with destination.open("xb") as file:
+        while piece := source.read(COPY_BYTES):
+            digest.update(piece)
+            size += len(piece)
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()[:16], size

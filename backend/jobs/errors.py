@@ -1,0 +1,68 @@
+"""Why a job cannot be found, stopped, resumed or deleted, and why there may be no jobs at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backend.errors import RequestError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class JobUnknown(RequestError):
+    """There is no job of this id."""
+
+    code = "job-unknown"
+    status = 404
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"There is no job {job_id!r}", "Take an id from GET /api/training/list.")
+
+
+class JobEnded(RequestError):
+    """The job has ended, so it can no longer be stopped."""
+
+    code = "job-ended"
+    status = 409
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"Job {job_id} has ended: it is {state}", "Nothing needs to be done.")
+
+
+class JobBusy(RequestError):
+    """The job has not ended, so it cannot be deleted."""
+
+    code = "job-busy"
+    status = 409
+
+    def __init__(self, job_id: str, state: str) -> None:
+        super().__init__(f"Job {job_id} is {state}", "Stop it first, and delete it when it has ended.")
+
+
+class JobsElsewhere(RequestError):
+    """Another backend runs the jobs of this data folder."""
+
+    code = "jobs-elsewhere"
+    status = 409
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"Another backend runs the jobs of {path}",
+            "Use that one or stop it, or start this one with a --data-dir of its own.",
+            path=path,
+        )
+
+
+class JobsTooNew(RequestError):
+    """The job store was written by a newer version."""
+
+    code = "jobs-too-new"
+    status = 409
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"{path} has schema version {found}; this backend reads up to {known}",
+            "Update the app, or start it with another --data-dir.",
+            path=path,
+        )

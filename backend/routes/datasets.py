@@ -1,0 +1,124 @@
+"""Datasets: upload, list, look into, count, delete."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from backend.datasets.errors import DatasetInUse, UploadTooLarge
+from backend.datasets.statistics import preview
+from backend.errors import RequestInvalid
+from backend.services import Services, services
+
+router = APIRouter(prefix="/api/datasets")
+
+Parts = Annotated[Services, Depends(services)]
+UPLOAD_BYTES = 4 * 1024**3
+FORM_BYTES = 10_000  # what the form adds to its file
+UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            }
+        },
+    }
+}
+
+
+@router.post("/upload", openapi_extra=UPLOAD)
+async def upload(request: Request, parts: Parts) -> dict[str, Any]:
+    """Take a .jsonl, .json, .csv, .txt or .parquet file, if it can be trained on."""
+    file = await _received(request)
+    try:
+        loop = asyncio.get_running_loop()
+
+        def rows_of_parquet(source: Path, destination: Path) -> None:
+            task = parts.tasks.run("rows-of-parquet", source=str(source), destination=str(destination))
+            asyncio.run_coroutine_threadsafe(task, loop).result()
+
+        name = file.filename or "dataset"
+        dataset = await asyncio.to_thread(parts.datasets.add, file.file, name, rows_of_parquet)
+    finally:
+        await file.close()
+    return dataset.to_dict()
+
+
+@router.get("")
+def datasets(parts: Parts) -> dict[str, Any]:
+    """List the uploaded datasets, the last one first."""
+    return {"datasets": [dataset.to_dict() for dataset in parts.datasets.all()]}
+
+
+@router.get("/{dataset_id}")
+def dataset(dataset_id: str, parts: Parts) -> dict[str, Any]:
+    """Describe one dataset, with its statistics."""
+    return parts.datasets.get(dataset_id).to_dict()
+
+
+@router.get("/{dataset_id}/preview")
+def preview_of(
+    dataset_id: str,
+    parts: Parts,
+    start: Annotated[int, Query(ge=0)] = 0,
+    count: Annotated[int, Query(ge=1, le=100)] = 3,
+) -> dict[str, Any]:
+    """Return some examples as text."""
+    path = Path(parts.datasets.get(dataset_id).path)
+    return {"id": dataset_id, "start": start, "examples": preview(path, start, count)}
+
+
+@router.post("/{dataset_id}/tokens")
+async def tokens(dataset_id: str, model: Annotated[str, Body(embed=True, min_length=1)], parts: Parts) -> Any:
+    """Count the tokens that the examples have for a model."""
+    found = await asyncio.to_thread(parts.datasets.get, dataset_id)
+    return await parts.tasks.run("count-tokens", model=model, dataset=found.path)
+
+
+@router.delete("/{dataset_id}")
+async def delete(dataset_id: str, parts: Parts) -> dict[str, str]:
+    """Remove a dataset that no job will need any more."""
+    path = Path((await asyncio.to_thread(parts.datasets.get, dataset_id)).path)
+    for job in await parts.queue.jobs():
+        if not job.state.ended and job.plan.dataset == path:
+            raise DatasetInUse(dataset_id, job.id)
+    await asyncio.to_thread(parts.datasets.delete, dataset_id)
+    return {"id": dataset_id, "status": "deleted"}
+
+
+async def limited(stream: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    """Pass pieces on until there are more bytes than `most`; then raise UploadTooLarge."""
+    size = 0
+    async for piece in stream:
+        size += len(piece)
+        if size > most:
+            raise UploadTooLarge(UPLOAD_BYTES)
+        yield piece
+
+
+async def _received(request: Request) -> UploadFile:
+    """Return the form's file, which lies in a temporary file if it is large. Raises UploadTooLarge, RequestInvalid."""
+    most = UPLOAD_BYTES + FORM_BYTES
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most:
+        raise UploadTooLarge(UPLOAD_BYTES)
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise RequestInvalid([{"place": "body", "reason": "this is no multipart/form-data"}])
+    parser = MultiPartParser(request.headers, limited(request.stream(), most), max_files=1, max_fields=10)  # type: ignore[arg-type]
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise RequestInvalid([{"place": "body", "reason": error.message}]) from error
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise RequestInvalid([{"place": "body.file", "reason": "the form has no file of this name"}])
+    return file

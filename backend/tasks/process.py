@@ -1,0 +1,60 @@
+"""Have a worker do one task, and return its answer."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from backend import host
+from backend.errors import EngineArriving, TaskFailed
+from backend.workers import spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TAIL_BYTES = 4096
+
+
+class Tasks:
+    """Does tasks, each in a process of its own, once the runtime is whole."""
+
+    def __init__(self, engine_is_whole: Callable[[], bool]) -> None:
+        self._engine_is_whole = engine_is_whole
+
+    async def run(self, task: str, **arguments: Any) -> Any:
+        """Do a task of `backend.tasks.worker` and return what it returns. Raises EngineArriving, TaskFailed."""
+        if not self._engine_is_whole():
+            raise EngineArriving
+        with tempfile.TemporaryFile() as log:
+            process = await spawn("backend.tasks.worker", task, json.dumps(arguments), log=log)
+            assert process.stdout is not None
+            try:
+                told = await process.stdout.read()
+                status = await process.wait()
+            finally:  # the request may have been given up
+                host.kill_group(process.pid)
+            if not told:
+                log.seek(0)
+                raise _unexplained(task, status, log.read()[-TAIL_BYTES:].decode("utf-8", errors="replace"))
+        answer = json.loads(told)
+        if "failed" in answer:
+            raise TaskFailed(**answer["failed"])
+        return answer["result"]
+
+
+def _unexplained(task: str, status: int, said: str) -> TaskFailed:
+    if host.was_killed(status):
+        return TaskFailed(
+            "out-of-memory",
+            f"The system ended the task {task}, most often since memory ran out",
+            "Close other programs, or use a smaller model.",
+        )
+    lines = [line for line in said.splitlines() if line.strip()]
+    reason = lines[-1] if lines else "it said nothing"
+    return TaskFailed(
+        "task-failed",
+        f"The task {task} ended with status {status}: {reason}",
+        "Report it with the lines in `detail`.",
+        lines,
+    )

@@ -1,0 +1,21 @@
+"""Count a dataset's tokens with a model's own tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backend.datasets.rows import read_examples
+from backend.models.loading import load_tokenizer, render
+
+
+def count(*, model: str, dataset: str) -> dict[str, Any]:
+    """Return how many tokens the examples have. Raises CannotWork, DatasetMissing, DatasetUnusable."""
+    tokenizer = load_tokenizer(model)
+    lengths = [len(tokenizer(render(tokenizer, example))["input_ids"]) for example in read_examples(Path(dataset))]
+    return {
+        "tokens": sum(lengths),
+        "shortest": min(lengths),
+        "longest": max(lengths),
+        "average": round(sum(lengths) / len(lengths), 1),
+    }

@@ -1,0 +1,37 @@
+"""One task, in a process of its own: `python -m backend.tasks.worker TASK ARGUMENTS PARENT`.
+
+ARGUMENTS is a JSON object. Its answer is one JSON line on what was stdout: {"result": …}, or {"failed": …} with an
+error of the API's one shape. An error that it cannot explain leaves a traceback on stderr, and no answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+
+from backend.errors import BackendError
+from backend.working import begin
+
+# Each is a function of keyword arguments; its module may import torch and its friends.
+TASKS = {
+    "rows-of-parquet": "backend.tasks.parquet:write_rows",
+    "count-tokens": "backend.tasks.tokens:count",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Do the task; return the exit status."""
+    task, given, parent = arguments
+    stream = begin(int(parent))
+    module, _, function = TASKS[task].partition(":")
+    try:
+        answer = {"result": getattr(import_module(module), function)(**json.loads(given))}
+    except BackendError as error:
+        answer = {"failed": error.to_dict()}
+    print(json.dumps(answer), file=stream, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

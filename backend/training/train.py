@@ -1,0 +1,169 @@
+"""The training itself, with transformers' Trainer. For workers: torch and transformers are imported here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backend.clock import now
+from backend.datasets.rows import read_examples
+from backend.models.loading import has_template, load_model, load_tokenizer, render
+from backend.training import checkpoints
+from backend.training.adapters import extra_tokens, put_adapter, save_adapter
+from backend.training.events import Event, Note, Saved
+from backend.training.memory import remedy, says_out_of_memory
+from backend.training.monitor import monitor
+from backend.working import CannotWork, first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from backend.training.plan import TrainingPlan
+
+OPTIMIZERS = {"adamw": "adamw_torch", "sgd": "sgd"}
+
+
+def train(
+    plan: TrainingPlan, folder: Path, adapter: Path, tell: Callable[[Event], None], asked_to_stop: Callable[[], bool]
+) -> None:
+    """Train an adapter and save it; go on from the job's last checkpoint, if there is one.
+
+    `asked_to_stop` is asked before the training and after every step; a training that was asked saves a checkpoint.
+    Raises CannotWork, and DatasetUnusable if the dataset has changed since it was checked.
+    """
+    tell(_note("Importing torch, transformers and peft"))
+    import torch
+
+    try:
+        _train(plan, folder, adapter, tell, asked_to_stop)
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not isinstance(error, torch.OutOfMemoryError) and not says_out_of_memory(error):
+            raise
+        message = f"Memory ran out: {first_line(error) or 'there was none left'}"
+        raise CannotWork("out-of-memory", message, remedy(plan, cuda=torch.cuda.is_available())) from error
+
+
+def _train(
+    plan: TrainingPlan, folder: Path, adapter: Path, tell: Callable[[Event], None], asked_to_stop: Callable[[], bool]
+) -> None:
+    import torch
+    import transformers
+
+    transformers.set_seed(plan.seed)  # before the model: the adapter's first weights are drawn from it
+    tell(_note(f"Loading {plan.model}"))
+    half = _half(torch, plan)
+    tokenizer = load_tokenizer(plan.model)
+    base = load_model(plan.model, dtype=half or torch.float32, quantization=_quantization(torch, transformers, plan))
+    length = _length(plan, base, tell)
+    model = put_adapter(base, plan, folder)
+    training, validation = _examples(plan, tokenizer, length, tell)
+    trainer = transformers.Trainer(
+        model=model,
+        args=_arguments(transformers, plan, bf16=half is torch.bfloat16, fp16=half is torch.float16),
+        train_dataset=training,
+        eval_dataset=validation or None,
+        data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm=False),
+        processing_class=tokenizer,
+        callbacks=[monitor(plan, tell, asked_to_stop)],
+    )
+    if asked_to_stop():
+        return
+    last = checkpoints.last_whole(folder / checkpoints.FOLDER)
+    if last is not None:
+        tell(_note(f"Going on after step {checkpoints.step_of(last)}"))
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    if trainer.state.global_step < trainer.state.max_steps:
+        tell(_note(f"Stopped after step {trainer.state.global_step} of {trainer.state.max_steps}"))
+        return
+    save_adapter(model, tokenizer, plan, adapter, folder)
+    tell(Saved(time=now(), adapter=str(adapter)))
+
+
+def _examples(
+    plan: TrainingPlan, tokenizer: Any, length: int, tell: Callable[[Event], None]
+) -> tuple[list[Any], list[Any]]:
+    """Return the examples to train on and those to validate with, as tokens."""
+    examples = list(read_examples(plan.dataset))
+    if not has_template(tokenizer) and any(not isinstance(example, str) for example in examples):
+        message = 'The model has no chat template: its messages are written as lines of "role: content"'
+        tell(Note(time=now(), level="WARN", message=message))
+    rows = [tokenizer(render(tokenizer, example), truncation=True, max_length=length) for example in examples]
+    kept = min(round(len(rows) * plan.validation_split), len(rows) - 1)
+    training, validation = rows[: len(rows) - kept], rows[len(rows) - kept :]
+    aside = f", {len(validation)} kept for validation" if validation else ""
+    tell(_note(f"Training on {len(training)} examples{aside}"))
+    return training, validation
+
+
+def _length(plan: TrainingPlan, base: Any, tell: Callable[[Event], None]) -> int:
+    """Return how many tokens of an example the model can take, at most as many as the plan says."""
+    positions = getattr(base.config, "max_position_embeddings", None)
+    if positions is None or plan.max_seq_length + extra_tokens(plan) <= positions:
+        return plan.max_seq_length
+    length = int(positions) - extra_tokens(plan)
+    if length < 2:
+        message = f"{plan.model} has {positions} positions, and the method takes {extra_tokens(plan)} of them"
+        raise CannotWork("adapter-not-fitting", message, "Choose fewer virtual_tokens.")
+    tell(Note(time=now(), level="WARN", message=f"The model takes {positions} positions: longer examples are cut"))
+    return length
+
+
+def _half(torch: Any, plan: TrainingPlan) -> Any:
+    """Return the half-precision type to train in, or None for full precision."""
+    if plan.precision is not None:
+        return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[plan.precision]
+    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else None
+
+
+def _quantization(torch: Any, transformers: Any, plan: TrainingPlan) -> Any:
+    """Return how the model's weights are to be quantized, or None. Raises CannotWork without CUDA."""
+    if plan.quantization == "none":
+        return None
+    if not torch.cuda.is_available():
+        message = f"Weights of {plan.quantization} need an NVIDIA GPU, and torch finds none"
+        raise CannotWork("quantization-needs-cuda", message, "Choose the method lora, and no quantization.")
+    if plan.quantization == "8bit":
+        return transformers.BitsAndBytesConfig(load_in_8bit=True)
+    return transformers.BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=_half(torch, plan) or torch.float32,
+    )
+
+
+def _arguments(transformers: Any, plan: TrainingPlan, **precision: bool) -> Any:
+    by_steps = plan.eval_steps is not None
+    validation = {"eval_strategy": "steps", "eval_steps": plan.eval_steps} if by_steps else {"eval_strategy": "epoch"}
+    return transformers.TrainingArguments(
+        output_dir=checkpoints.FOLDER,
+        per_device_train_batch_size=plan.batch_size,
+        per_device_eval_batch_size=plan.batch_size,
+        gradient_accumulation_steps=plan.gradient_accumulation,
+        gradient_checkpointing=plan.gradient_checkpointing,
+        learning_rate=plan.learning_rate,
+        lr_scheduler_type=plan.lr_scheduler,
+        optim=OPTIMIZERS[plan.optimizer],
+        warmup_steps=plan.warmup_steps,
+        weight_decay=plan.weight_decay,
+        max_grad_norm=plan.max_grad_norm,
+        num_train_epochs=plan.num_epochs,
+        max_steps=plan.max_steps if plan.max_steps is not None else -1,
+        seed=plan.seed,
+        **precision,
+        **(validation if plan.validation_split else {}),
+        prediction_loss_only=True,
+        label_names=["labels"],  # an adapted model hides the signature that tells
+        logging_steps=1,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,  # it would show the last good loss in place of one that is none
+        include_num_input_tokens_seen="all",
+        save_strategy="no",  # the monitor says when
+        save_total_limit=checkpoints.KEPT,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _note(message: str) -> Note:
+    return Note(time=now(), level="INFO", message=message)

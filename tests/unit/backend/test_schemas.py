@@ -1,0 +1,107 @@
+"""The bodies that the app sends to start a training: its wizard's, its types', and our own."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from backend.schemas import StartTraining
+from backend.training.plan import TrainingPlan
+
+MINE = {"model": "owner/name", "dataset": "/rows.jsonl"}
+
+
+def plan(**body: Any) -> TrainingPlan:
+    asked = StartTraining.model_validate(body)
+    return asked.plan(Path(asked.dataset))
+
+
+def test_the_wizards_nested_state_is_understood() -> None:
+    found = plan(
+        currentStep=5,
+        profile={"id": "chatbot"},
+        dataset={"id": "0123456789abcdef", "path": "rows.jsonl", "format": "jsonl"},
+        model={"model_id": "acme/tiny", "parameters": 1.1},
+        estimates={"duration": {"min": 1}},
+        validation=[{"field": "x", "level": "warning"}],
+        config={
+            "loraR": 8,
+            "loraAlpha": 16,
+            "learningRate": 1e-3,
+            "learning_rate": 2e-3,
+            "epochs": 2,
+            "warmupSteps": 30,
+            "maxGradNorm": 0.5,
+            "batch_size": 2,
+            "gradient_accumulation_steps": 16,
+            "max_steps": None,
+            "precision": "fp32",
+            "quantization": "none",
+            "gradient_checkpointing": True,
+            "peft": {"algorithm": "dora", "r": 4, "lora_alpha": 8, "lora_dropout": 0.1, "target_modules": ["q_proj"]},
+        },
+    )
+    assert (found.model, str(found.dataset)) == ("acme/tiny", "0123456789abcdef")
+    assert (found.method, found.r, found.lora_alpha, found.target_modules) == ("dora", 4, 8, ("q_proj",))
+    assert (found.learning_rate, found.num_epochs, found.warmup_steps) == (2e-3, 2, 30)
+    assert (found.batch_size, found.gradient_accumulation, found.gradient_checkpointing) == (2, 16, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "method", "quantization"),
+    [
+        ({"peftMethod": "prefix_tuning"}, "prefix-tuning", "none"),
+        ({"peft_method": "qlora"}, "qlora", "4bit"),
+        ({"algorithm": "LoRA", "quantization": "nf4"}, "lora", "4bit"),
+        ({"quantization": "int8"}, "lora", "8bit"),
+        ({"peft": None, "quantization": None}, "lora", "none"),
+    ],
+)
+def test_methods_and_quantizations_go_by_the_apps_names(given: dict[str, Any], method: str, quantization: str) -> None:
+    found = plan(**MINE, **given)
+    assert (found.method, found.quantization) == (method, quantization)
+
+
+@pytest.mark.parametrize("steps", [-1, None])
+def test_no_number_of_steps_means_that_the_epochs_decide(steps: int | None) -> None:
+    assert plan(**MINE, max_steps=steps).max_steps is None
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"method": "magic"}, {"quantization": "3bit"}, {"validation_split": 0.9}, {"model": {}}, {"dataset": {}}]
+)
+def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        plan(**MINE | wrong)
+
+
+def test_a_plan_survives_its_document_and_one_of_an_older_version_is_read() -> None:
+    found = plan(**MINE, target_modules="q_proj")
+    assert TrainingPlan.from_dict(found.to_dict()) == found
+    old = {"name": "a", "model": "m", "dataset": "/d", "target_modules": None, "r": 4, "forgotten": 1}
+    assert TrainingPlan.from_dict(old).r == 4
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(),
+        lambda inner: (
+            st.lists(inner)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["model", "dataset", "config", "peft", "max_steps", "algorithm", "quantization", "method"]
+                ),
+                inner,
+            )
+        ),
+    )
+)
+def test_any_json_is_a_plan_or_a_list_of_problems(body: Any) -> None:
+    with suppress(ValidationError):
+        StartTraining.model_validate(body)
