@@ -38,7 +38,10 @@ function runAct(place, act, { platform, environment, log, onEvent }) {
   let cancelled = false;
   const run = async () => {
     if (place.mode !== 'production') {
-      throw new EngineError('PROCESS_START_FAILED', `There is nothing to ${act}: the engine is not one that this app installed.`);
+      throw new EngineError(
+        'PROCESS_START_FAILED',
+        `There is nothing to ${act}: the engine is not one that this app installed.`,
+      );
     }
     const { command, cwd } = await checkEngine(place, platform);
     if (cancelled) throw new EngineError('PROCESS_START_FAILED', 'Cancelled.');

@@ -6,7 +6,17 @@ import { ENTRIES, explain, failureOf, missingModule } from '../../electron-resou
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const END = { exitCode: 1, signal: null, lastLines: [], error: null, gone: true };
-const failure = (fields) => ({ code: 'backend-ended', message: null, remedy: null, path: null, log: null, exitCode: null, signal: null, lastLines: [], ...fields });
+const failure = (fields) => ({
+  code: 'backend-ended',
+  message: null,
+  remedy: null,
+  path: null,
+  log: null,
+  exitCode: null,
+  signal: null,
+  lastLines: [],
+  ...fields,
+});
 
 /** The codes that stand in a Python module of the engine, in its classes with an exit status. */
 function engineCodes(module) {
@@ -22,9 +32,12 @@ test.each(['launcher/errors.py', 'backend/errors.py'])('every code of %s has a t
   expect(codes.filter((code) => !Object.hasOwn(ENTRIES, code))).toEqual([]);
 });
 
-test.each(['PYTHON_NOT_FOUND', 'EXECUTABLE_NOT_FOUND', 'PERMISSION_DENIED', 'PORT_IN_USE', 'PROCESS_START_FAILED'])('the pages know %s', (code) => {
-  expect(explain(failure({ code, message: 'm' })).code).toBe(code);
-});
+test.each(['PYTHON_NOT_FOUND', 'EXECUTABLE_NOT_FOUND', 'PERMISSION_DENIED', 'PORT_IN_USE', 'PROCESS_START_FAILED'])(
+  'the pages know %s',
+  (code) => {
+    expect(explain(failure({ code, message: 'm' })).code).toBe(code);
+  },
+);
 
 // Feature: python-backend-bundling, Property 10: specific error messages
 describe('whatever goes wrong', () => {
@@ -44,7 +57,8 @@ describe('whatever goes wrong', () => {
     fc.assert(
       fc.property(failures, (given) => {
         const told = explain(given);
-        for (const text of [told.code === '' ? 'an unknown code' : told.code, told.title, told.message, told.remedy]) expect(text).toMatch(/./su);
+        for (const text of [told.code === '' ? 'an unknown code' : told.code, told.title, told.message, told.remedy])
+          expect(text).toMatch(/./su);
         expect(told.buttons.length).toBeGreaterThan(0);
         expect(told.lastLines).toBe(given.lastLines);
         if (given.message !== null) expect(told.message).toBe(given.message);
@@ -75,12 +89,25 @@ test("Windows' statuses are shown as they are looked up", () => {
 });
 
 test('after the last restart the code says so, and the cause stays', () => {
-  expect(explain(failure({}), { exhausted: true })).toMatchObject({ code: 'MAX_RESTARTS_EXCEEDED', title: 'The engine stopped' });
+  expect(explain(failure({}), { exhausted: true })).toMatchObject({
+    code: 'MAX_RESTARTS_EXCEEDED',
+    title: 'The engine stopped',
+  });
 });
 
 test('the range of taken ports stands in the message, as the backend wrote it', () => {
-  const announced = { event: 'failed', code: 'ports-taken', message: 'Ports 8000–8010 are taken', remedy: 'r', path: null, log: null };
-  expect(explain(failureOf(END, announced))).toMatchObject({ code: 'NO_AVAILABLE_PORTS', message: 'Ports 8000–8010 are taken' });
+  const announced = {
+    event: 'failed',
+    code: 'ports-taken',
+    message: 'Ports 8000–8010 are taken',
+    remedy: 'r',
+    path: null,
+    log: null,
+  };
+  expect(explain(failureOf(END, announced))).toMatchObject({
+    code: 'NO_AVAILABLE_PORTS',
+    message: 'Ports 8000–8010 are taken',
+  });
 });
 
 test('processes that could not be ended outweigh what the engine said', () => {

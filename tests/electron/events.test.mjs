@@ -57,9 +57,19 @@ test('any text, cut anywhere, gives the same lines', () => {
 });
 
 test('any line at all is an event or none, and never an error', () => {
-  fc.assert(fc.property(fc.oneof(fc.string(), fc.json(), fc.json().map((json) => `{"v":1,"event":${json}}`)), (line) => void parseEvent(line)), {
-    numRuns: 1_000,
-  });
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.json(),
+        fc.json().map((json) => `{"v":1,"event":${json}}`),
+      ),
+      (line) => void parseEvent(line),
+    ),
+    {
+      numRuns: 1_000,
+    },
+  );
 });
 
 test("Windows' line ends are ends too, and the last line needs none", () => {

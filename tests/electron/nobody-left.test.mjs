@@ -18,7 +18,10 @@ const STARTED = '[{"say": {"event": "starting", "argv": []}}, {"serve": {}}]';
 function own(root, { steps = STARTED, record = undefined } = {}) {
   const { resourcesPath } = fakeResources(root);
   const options = JSON.stringify({ resourcesPath, record });
-  const owner = spawn(process.execPath, [OWNER, options], { env: { ...process.env, FAKE_ENGINE: steps, OWNED: root }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const owner = spawn(process.execPath, [OWNER, options], {
+    env: { ...process.env, FAKE_ENGINE: steps, OWNED: root },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   later(() => {
     for (const pid of processesWith(root)) process.kill(pid, 'SIGKILL');
   });
@@ -49,14 +52,17 @@ test('killed with SIGKILL at any moment, an owner leaves no process', async () =
   );
 }, 100_000);
 
-test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGABRT'])('ended by %s, an owner leaves no process', async (signal) => {
-  const root = folder();
-  const owner = own(root);
-  await said(owner, 'ready');
-  owner.kill(signal);
-  await once(owner, 'exit');
-  await awaitNobody(root, 2_000);
-});
+test.each(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGABRT'])(
+  'ended by %s, an owner leaves no process',
+  async (signal) => {
+    const root = folder();
+    const owner = own(root);
+    await said(owner, 'ready');
+    owner.kill(signal);
+    await once(owner, 'exit');
+    await awaitNobody(root, 2_000);
+  },
+);
 
 describe('an engine that outlived its owner', () => {
   const DEAF = '[{"deaf": true}, {"serve": {}}]';
@@ -101,7 +107,10 @@ test('a record that says nothing usable ends nobody', async () => {
   const record = path.join(folder(), 'record.json');
   const wrong = { pid: process.pid, start: 'of a process before this one' };
   const identity = fc.oneof(fc.constant(wrong), fc.constant({ pid: 1, start: 'x' }), fc.jsonValue());
-  const text = fc.oneof(fc.string(), fc.record({ engine: identity, owner: identity }).map((value) => JSON.stringify(value)));
+  const text = fc.oneof(
+    fc.string(),
+    fc.record({ engine: identity, owner: identity }).map((value) => JSON.stringify(value)),
+  );
   await fc.assert(
     fc.asyncProperty(text, async (content) => {
       fs.writeFileSync(record, content);

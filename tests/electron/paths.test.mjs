@@ -4,9 +4,21 @@ import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { fakeResources, folder, reached, service } from './engines.mjs';
-import { checkEngine, engineEnvironment, findPython, isNewEnough, locateEngine } from '../../electron-resources/main/paths.js';
+import {
+  checkEngine,
+  engineEnvironment,
+  findPython,
+  isNewEnough,
+  locateEngine,
+} from '../../electron-resources/main/paths.js';
 
-const CONTEXT = { isPackaged: true, platform: 'linux', resourcesPath: '/opt/app/resources', repository: '/src', environment: {} };
+const CONTEXT = {
+  isPackaged: true,
+  platform: 'linux',
+  resourcesPath: '/opt/app/resources',
+  repository: '/src',
+  environment: {},
+};
 
 // Feature: python-backend-bundling, Property 2: path resolution
 describe('where the engine is', () => {
@@ -39,7 +51,15 @@ describe('where the engine is', () => {
 
   test('production passes exactly what the launcher takes', () => {
     expect(locateEngine(CONTEXT).args).toEqual(['--json', '--until-eof', '--', '--port', '8000']);
-    expect(locateEngine({ ...CONTEXT, home: '/d' }).args).toEqual(['--json', '--until-eof', '--home', '/d', '--', '--port', '8000']);
+    expect(locateEngine({ ...CONTEXT, home: '/d' }).args).toEqual([
+      '--json',
+      '--until-eof',
+      '--home',
+      '/d',
+      '--',
+      '--port',
+      '8000',
+    ]);
   });
 
   test.each([
@@ -58,7 +78,9 @@ describe('where the engine is', () => {
     ['no token', 'https://gpu.example', ''],
   ])('a remote engine is refused: %s', (_, url, token) => {
     const environment = { PEFT_STUDIO_REMOTE_URL: url, PEFT_STUDIO_REMOTE_TOKEN: token };
-    expect(() => locateEngine({ ...CONTEXT, environment })).toThrow(expect.objectContaining({ code: 'REMOTE_INVALID' }));
+    expect(() => locateEngine({ ...CONTEXT, environment })).toThrow(
+      expect.objectContaining({ code: 'REMOTE_INVALID' }),
+    );
   });
 
   test('the engine inherits the environment, gets the token, and no token of another engine', () => {
@@ -122,6 +144,10 @@ describe('an interpreter for development', () => {
   });
 
   test('versions are numbers, not text', () => {
-    expect(['3.9.9', '3.10.0', '3.11.7', '4.0.0', '2.7.18', ''].filter(isNewEnough)).toEqual(['3.10.0', '3.11.7', '4.0.0']);
+    expect(['3.9.9', '3.10.0', '3.11.7', '4.0.0', '2.7.18', ''].filter(isNewEnough)).toEqual([
+      '3.10.0',
+      '3.11.7',
+      '4.0.0',
+    ]);
   });
 });

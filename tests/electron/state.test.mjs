@@ -4,7 +4,16 @@ import { CALM_MS, INITIAL, MOST_RESTARTS, reduce } from '../../electron-resource
 
 const LISTENING = { event: 'listening', host: '127.0.0.1', port: 8001, pid: 7, version: '1' };
 const STEP = { event: 'step', name: 'unpack', done: 1, total: 2, unit: 'bytes' };
-const failure = (code) => ({ code, message: null, remedy: null, path: null, log: null, exitCode: 1, signal: null, lastLines: [] });
+const failure = (code) => ({
+  code,
+  message: null,
+  remedy: null,
+  path: null,
+  log: null,
+  exitCode: 1,
+  signal: null,
+  lastLines: [],
+});
 const FAILED = { event: 'failed', code: 'disk-full', message: 'm', remedy: 'r', path: null, log: null };
 
 const start = { type: 'start' };
@@ -23,20 +32,36 @@ describe('each transition', () => {
     ['a start makes a child', [start], { phase: 'starting', child: 1, wanted: true }],
     ['a second start changes nothing', [start, start], { phase: 'starting', made: 1 }],
     ['a step is shown', [start, said(STEP)], { phase: 'starting', step: STEP }],
-    ['an address is kept', [start, said(LISTENING)], { phase: 'listening', address: { host: '127.0.0.1', port: 8001, pid: 7, version: '1' } }],
+    [
+      'an address is kept',
+      [start, said(LISTENING)],
+      { phase: 'listening', address: { host: '127.0.0.1', port: 8001, pid: 7, version: '1' } },
+    ],
     ['listening alone is not ready', [start, said(LISTENING), missed], { phase: 'listening' }],
     ['health before listening is none', [start, healthy()], { phase: 'starting' }],
     ['healthy is ready', READY, { phase: 'ready' }],
     ['one miss is unhealthy', [...READY, missed], { phase: 'unhealthy', misses: 1 }],
     ['an answer forgets misses', [...READY, missed, missed, healthy()], { phase: 'ready', misses: 0 }],
     ['three misses are a kill', [...READY, missed, missed, missed], { phase: 'ending', forced: true, wanted: true }],
-    ['hung at the start is a kill', [start, said(LISTENING), { type: 'hung', child: 1 }], { phase: 'ending', forced: true }],
+    [
+      'hung at the start is a kill',
+      [start, said(LISTENING), { type: 'hung', child: 1 }],
+      { phase: 'ending', forced: true },
+    ],
     ['hung once ready is nothing new', [...READY, { type: 'hung', child: 1 }], { phase: 'ready' }],
-    ['a hung one gone waits for the next', [...READY, missed, missed, missed, ended()], { phase: 'waiting', restarts: 1, failure: failure('backend-hung') }],
+    [
+      'a hung one gone waits for the next',
+      [...READY, missed, missed, missed, ended()],
+      { phase: 'waiting', restarts: 1, failure: failure('backend-hung') },
+    ],
     ['a crash waits', [...READY, ended()], { phase: 'waiting', child: null, restarts: 1 }],
     ['what is due starts', [...READY, ended(), due], { phase: 'starting', child: 2, restarts: 1 }],
     ['nothing is due but while waiting', [...READY, due], { phase: 'ready', child: 1 }],
-    ['an end with a lasting cause is final', [start, said(FAILED), ended('disk-full')], { phase: 'failed', restarts: 0 }],
+    [
+      'an end with a lasting cause is final',
+      [start, said(FAILED), ended('disk-full')],
+      { phase: 'failed', restarts: 0 },
+    ],
     ['a `failed` is kept until the end', [start, said(FAILED)], { phase: 'starting', announced: FAILED }],
     ['a stop ends the child', [...READY, stop], { phase: 'ending', wanted: false, forced: false, child: 1 }],
     ['a stopped one is gone', [...READY, stop, ended()], { phase: 'stopped', child: null, failure: null }],
@@ -44,19 +69,40 @@ describe('each transition', () => {
     ['a stop of what failed forgets it', [start, ended('disk-full'), stop], { phase: 'stopped', failure: null }],
     ['a start while ending comes after', [...READY, stop, start, ended()], { phase: 'starting', child: 2 }],
     ['a stop overrules a restart', [...READY, { type: 'restart', forced: false }, stop, ended()], { phase: 'stopped' }],
-    ['a restart ends, then starts', [...READY, { type: 'restart', forced: false }, ended()], { phase: 'starting', child: 2, restarts: 0 }],
+    [
+      'a restart ends, then starts',
+      [...READY, { type: 'restart', forced: false }, ended()],
+      { phase: 'starting', child: 2, restarts: 0 },
+    ],
     ['a restart of nothing starts', [{ type: 'restart', forced: true }], { phase: 'starting', child: 1 }],
-    ['a force may follow a wish', [...READY, stop, { type: 'restart', forced: true }], { phase: 'ending', forced: true, wanted: true }],
-    ['a wish does not undo a force', [...READY, { type: 'restart', forced: true }, stop], { phase: 'ending', forced: true, wanted: false }],
-    ['an old child is not heard', [...READY, ended(), due, ended(), said(LISTENING), healthy()], { phase: 'starting', child: 2 }],
-    ['processes left are final', [...READY, stop, ended('processes-left')], { phase: 'failed', failure: failure('processes-left') }],
+    [
+      'a force may follow a wish',
+      [...READY, stop, { type: 'restart', forced: true }],
+      { phase: 'ending', forced: true, wanted: true },
+    ],
+    [
+      'a wish does not undo a force',
+      [...READY, { type: 'restart', forced: true }, stop],
+      { phase: 'ending', forced: true, wanted: false },
+    ],
+    [
+      'an old child is not heard',
+      [...READY, ended(), due, ended(), said(LISTENING), healthy()],
+      { phase: 'starting', child: 2 },
+    ],
+    [
+      'processes left are final',
+      [...READY, stop, ended('processes-left')],
+      { phase: 'failed', failure: failure('processes-left') },
+    ],
   ])('%s', (_, events, expected) => {
     expect(after(...events)).toMatchObject(expected);
   });
 
   test('the fourth crash in a row is final', () => {
     let state = after(start);
-    for (let child = 1; child <= MOST_RESTARTS; child += 1) state = [ended('backend-ended', child), due].reduce(reduce, state);
+    for (let child = 1; child <= MOST_RESTARTS; child += 1)
+      state = [ended('backend-ended', child), due].reduce(reduce, state);
     expect(reduce(state, ended('backend-ended', 4))).toMatchObject({ phase: 'failed', restarts: MOST_RESTARTS });
   });
 
@@ -95,8 +141,10 @@ describe('over any sequence of events', () => {
       walk(sequence, (before, event, next) => {
         const oneIsMade = next.made === before.made + 1;
         expect(next.made === before.made || oneIsMade).toBe(true);
-        if (oneIsMade) expect(before.child === null || (event.type === 'ended' && event.child === before.child)).toBe(true);
-        if (before.child !== null && next.child !== before.child) expect(event).toMatchObject({ type: 'ended', child: before.child });
+        if (oneIsMade)
+          expect(before.child === null || (event.type === 'ended' && event.child === before.child)).toBe(true);
+        if (before.child !== null && next.child !== before.child)
+          expect(event).toMatchObject({ type: 'ended', child: before.child });
       });
     });
   });

@@ -1,0 +1,216 @@
+// The engine's page in a real Chromium, with a bridge as the preload makes it.
+
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { explain } from '../../electron-resources/main/errors.js';
+import { describeBytes, describeFigures, describeTime } from '../../electron-resources/first-run/words.mjs';
+
+const ROOT = path.join(import.meta.dirname, '..', '..');
+const PAGE = path.join(ROOT, 'electron-resources', 'first-run');
+const AXE = path.join(ROOT, 'electron-resources', 'node_modules', 'axe-core', 'axe.min.js');
+const SHOTS = process.env.PEFT_STUDIO_SCREENSHOTS;
+const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+
+const IDLE = { done: null, total: null, unit: null, rate: null, secondsLeft: null, pid: null };
+const working = (progress) => ({ mood: 'working', progress: { ...IDLE, ...progress }, problem: null, arrival: null });
+const UNPACKING = working({ step: 'unpack', done: 612e6, total: 1_240e6, unit: 'bytes', rate: 88e6, secondsLeft: 7.1 });
+const failure = (fields) =>
+  explain({
+    code: 'backend-ended',
+    message: null,
+    remedy: null,
+    path: null,
+    log: null,
+    exitCode: 3,
+    signal: null,
+    lastLines: [],
+    ...fields,
+  });
+const failed = (fields) => ({ mood: 'failed', progress: null, problem: failure(fields), arrival: null });
+const DISK_FULL = failed({
+  code: 'disk-full',
+  message: 'The disk of /home/ada is too full: 1.74 GB are needed, 0.30 GB are free.',
+  remedy: 'Free at least 1.44 GB there, or choose a folder on another disk.',
+  exitCode: 85,
+});
+const CRASHED = failed({
+  lastLines: [
+    'Traceback (most recent call last):',
+    '  File "server.py", line 40, in serve',
+    "ValueError: <b>odd</b> & 'quoted'",
+  ],
+});
+const GERMAN = failed({
+  code: 'home-not-writable',
+  message:
+    'Das Benutzeranwendungsdatenverzeichnis C:\\Benutzer\\Donaudampfschifffahrtsgesellschaftskapitänsmütze\\AppData\\Local\\peft-studio ist schreibgeschützt.',
+  remedy:
+    'Erteilen Sie Ihrem Benutzerkonto die Schreibberechtigung oder wählen Sie ein anderes Installationsverzeichnis auf einem Festplattenlaufwerk aus.',
+});
+const READY = { mood: 'ready', progress: null, problem: null, arrival: { done: 1e9, total: 2e9 } };
+
+let browser;
+let server;
+let origin;
+
+beforeAll(async () => {
+  const executablePath = process.env.PEFT_STUDIO_CHROMIUM ?? BROWSERS.find((file) => fs.existsSync(file));
+  if (executablePath === undefined)
+    throw new Error(`Chromium is needed: install it as ${BROWSERS[0]}, or name it in PEFT_STUDIO_CHROMIUM.`);
+  const types = { '.html': 'text/html', '.css': 'text/css', '.mjs': 'text/javascript' };
+  server = http.createServer((request, response) => {
+    const file = path.join(PAGE, path.basename(request.url));
+    response.setHeader('content-type', types[path.extname(file)] ?? 'text/plain');
+    response.writeHead(fs.existsSync(file) ? 200 : 404).end(fs.existsSync(file) ? fs.readFileSync(file) : '');
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  origin = `http://127.0.0.1:${server.address().port}`;
+  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+});
+
+afterAll(async () => {
+  await browser?.close();
+  server?.close();
+});
+
+/** Opens the page with a first view; `send` sends another, `pressed` lists the buttons that were pressed. */
+async function open(view, { width = 640, height = 480, ...options } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, ...options });
+  const page = await context.newPage();
+  const complaints = [];
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  await page.addInitScript((first) => {
+    window.pressed = [];
+    window.engine = {
+      onView(callback) {
+        window.send = callback;
+        callback(first);
+        return () => undefined;
+      },
+      press(button) {
+        window.pressed.push(button);
+        return button === 'repair' ? Promise.reject(new Error('It is in use.')) : Promise.resolve();
+      },
+    };
+  }, view);
+  await page.goto(`${origin}/index.html`);
+  return {
+    page,
+    complaints,
+    send: (next) => page.evaluate((sent) => window.send(sent), next),
+    pressed: () => page.evaluate(() => window.pressed),
+  };
+}
+
+async function shoot(page, name) {
+  if (SHOTS !== undefined) await page.screenshot({ path: path.join(SHOTS, `${name}.png`) });
+}
+
+const VIEWS = {
+  begin: working({ step: 'begin' }),
+  unpacking: UNPACKING,
+  'disk-full': DISK_FULL,
+  crashed: CRASHED,
+  german: GERMAN,
+  ready: READY,
+};
+
+describe.each(['light', 'dark'])('in the %s', (colorScheme) => {
+  test.each(Object.entries(VIEWS))('%s: nothing for axe to find, nothing in the console', async (name, view) => {
+    const { page, complaints } = await open(view, { colorScheme, reducedMotion: 'reduce' });
+    if (name === 'crashed') await page.locator('summary').click();
+    await page.evaluate(fs.readFileSync(AXE, 'utf8'));
+    const { violations } = await page.evaluate(() => window.axe.run());
+    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join()}`)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await shoot(page, `${name}-${colorScheme}`);
+    await page.context().close();
+  });
+});
+
+test('bytes, rate and time left are shown, and the bar says them too', async () => {
+  const { page } = await open(UNPACKING);
+  expect(await page.locator('#step').textContent()).toBe('Unpacking the engine');
+  expect(await page.locator('#figures').textContent()).toBe(
+    '612 MB of 1.24 GB · 88 MB a second · about 10 seconds left',
+  );
+  expect(await page.locator('#bar').getAttribute('aria-valuetext')).toMatch(/^49 %, 612 MB/);
+  await page.context().close();
+});
+
+test('a step is announced once, however often its figures change', async () => {
+  const { page, send } = await open(UNPACKING);
+  await page.evaluate(() => {
+    window.announced = 0;
+    new MutationObserver(() => (window.announced += 1)).observe(document.getElementById('step'), {
+      childList: true,
+      subtree: true,
+    });
+  });
+  for (let done = 1; done <= 20; done += 1) await send(working({ ...UNPACKING.progress, done: done * 6e7 }));
+  await send(working({ step: 'relocate', done: 1, total: 2, unit: 'entries' }));
+  expect(await page.evaluate(() => window.announced)).toBe(1);
+  await page.context().close();
+});
+
+test('on failure the reader is brought to the title, and the keyboard reaches every button', async () => {
+  const { page, send, pressed } = await open(UNPACKING);
+  await send(DISK_FULL);
+  expect(await page.evaluate(() => document.activeElement.textContent)).toBe('The disk is full');
+  for (const button of DISK_FULL.problem.buttons) {
+    for (;;) {
+      await page.keyboard.press('Tab');
+      if ((await page.evaluate(() => document.activeElement.dataset.act)) === button) break;
+    }
+    await page.keyboard.press('Enter');
+  }
+  expect(await pressed()).toEqual(DISK_FULL.problem.buttons);
+  await page.context().close();
+});
+
+test('what the engine said is text, never markup', async () => {
+  const { page } = await open(CRASHED);
+  expect(await page.locator('#lines').textContent()).toContain('<b>odd</b>');
+  expect(await page.locator('#lines b').count()).toBe(0);
+  await page.context().close();
+});
+
+test('a button that fails says why', async () => {
+  const { page } = await open(CRASHED);
+  await page.locator('[data-act=repair]').click();
+  await expect.poll(() => page.locator('#trouble').textContent()).toBe('It is in use.');
+  await page.context().close();
+});
+
+test.each(Object.entries(VIEWS))('%s, zoomed to twice its size, needs no scrolling sideways', async (name, view) => {
+  // A window of 640 × 480 at 200 % has 320 × 240 of the page's pixels.
+  const { page } = await open(view, { width: 320, height: 240, deviceScaleFactor: 2 });
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
+  const last = page.locator('#buttons button').last();
+  await last.scrollIntoViewIfNeeded();
+  expect(await last.isVisible()).toBe(true);
+  await shoot(page, `${name}-zoomed`);
+  await page.context().close();
+});
+
+test('the page has a strict policy, and nothing in it that one would forbid', () => {
+  const html = fs.readFileSync(path.join(PAGE, 'index.html'), 'utf8');
+  expect(html).toContain("default-src 'none'");
+  expect(html).not.toMatch(/ style=| on[a-z]+=|<script>|<style>|unsafe/);
+});
+
+test.each([
+  [describeBytes(999), '1 kB'],
+  [describeBytes(1_500_000), '2 MB'],
+  [describeBytes(1_240_000_000), '1.24 GB'],
+  [describeTime(2), 'a few seconds left'],
+  [describeTime(31), 'about 35 seconds left'],
+  [describeTime(58), 'about a minute left'],
+  [describeTime(130), 'about 3 minutes left'],
+  [describeFigures({ done: 1200, total: 38302, unit: 'entries' }), '1,200 of 38,302 files'],
+  [describeFigures({ done: 1, total: 2, unit: 'steps' }), ''],
+])('%s', (described, expected) => expect(described).toBe(expected));
