@@ -1,7 +1,8 @@
-"""Make a small Llama-type model, its tokenizer and a dataset on disk: `<python> models.py FOLDER`.
+"""Make small models of three types, their tokenizers and a dataset on disk: `<python> models.py FOLDER`.
 
 Run it with an interpreter that has torch, such as the packed runtime's; tests themselves need none. The same
-seeds give the same files. FOLDER/model is a folder as the hub has it, FOLDER/dataset.jsonl has one example a line.
+seeds give the same files. FOLDER/model is a Llama's folder as the hub has it, FOLDER/gpt2 and
+FOLDER/qwen2 are the others', FOLDER/dataset.jsonl has one example a line.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ SEED = 7
 ROWS = 160
 VOCABULARY = 320
 
+CHAT_TEMPLATE = "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>{% endfor %}"
+
 COLOURS = ("red", "green", "blue", "black", "white", "yellow")
 ANIMALS = ("fox", "hare", "owl", "crow", "mole", "toad", "wolf", "stork")
 PLACES = ("barn", "field", "river", "hill", "orchard", "gate")
@@ -23,11 +26,12 @@ VERBS = ("sleeps", "waits", "runs", "sings", "hides")
 
 
 def build(folder: Path) -> None:
-    """Write FOLDER/model and FOLDER/dataset.jsonl."""
+    """Write FOLDER/model (a Llama), FOLDER/gpt2, FOLDER/qwen2 and FOLDER/dataset.jsonl."""
     folder.mkdir(parents=True, exist_ok=True)
     sentences = make_sentences(ROWS)
     write_dataset(folder / "dataset.jsonl", sentences)
-    write_model(folder / "model", sentences)
+    for name, architecture in (("model", "llama"), ("gpt2", "gpt2"), ("qwen2", "qwen2")):
+        write_model(folder / name, sentences, architecture)
 
 
 def make_sentences(count: int) -> list[str]:
@@ -45,33 +49,44 @@ def write_dataset(path: Path, sentences: list[str]) -> None:
     path.write_text("".join(json.dumps({"text": sentence}) + "\n" for sentence in sentences), encoding="utf-8")
 
 
-def write_model(folder: Path, sentences: list[str]) -> None:
-    """Write a Llama of some 300,000 random parameters and a byte-level tokenizer fit to the sentences."""
+def write_model(folder: Path, sentences: list[str], architecture: str) -> None:
+    """Write a model of some 300,000 random parameters and a byte-level tokenizer fit to the sentences."""
     import torch
-    from transformers import LlamaConfig, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     tokenizer = _tokenizer(sentences)
+    if architecture == "qwen2":
+        tokenizer.chat_template = CHAT_TEMPLATE
     torch.manual_seed(SEED)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=96,
-            intermediate_size=192,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=256,
-            # Wide first weights: a frozen random base then has something for an adapter to steer.
-            initializer_range=0.2,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    model.save_pretrained(folder)
+    AutoModelForCausalLM.from_config(_configuration(architecture, tokenizer)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _configuration(architecture: str, tokenizer: Any) -> Any:
+    from transformers import GPT2Config, LlamaConfig, Qwen2Config
+
+    common = {
+        "vocab_size": len(tokenizer),
+        # Wide first weights: a frozen random base then has something for an adapter to steer.
+        "initializer_range": 0.2,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    if architecture == "gpt2":
+        return GPT2Config(n_embd=96, n_layer=2, n_head=4, n_positions=256, **common)
+    kind = {"llama": LlamaConfig, "qwen2": Qwen2Config}[architecture]
+    return kind(
+        hidden_size=96,
+        intermediate_size=192,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=256,
+        **common,
+    )
 
 
 def _tokenizer(sentences: list[str]) -> Any:

@@ -1,0 +1,175 @@
+"""Every method on every kind of model: it learns, plain peft loads it, and rows that it never saw get likelier."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backend.methods import METHODS
+from tests.builders import models
+from tests.builders.backend import DEADLINE, REPOSITORY, clean_environment, run
+from tests.builders.models import ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+pytestmark = pytest.mark.runtime
+
+ARCHITECTURES = ("model", "gpt2", "qwen2")
+HELD_OUT = 16
+LORA_FAMILY = ("lora", "dora", "rslora", "pissa")
+TRAINED = [(architecture, method.id) for architecture in ARCHITECTURES for method in METHODS if not method.needs_cuda]
+
+# What a user does with adapters: plain transformers and peft. Prints the loss on held-out rows without and with each.
+MEASURE = """
+import json, sys, torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+def loss(model, tokenizer, texts):
+    total = count = 0
+    for text in texts:
+        tokens = tokenizer(text, return_tensors="pt")
+        predicted = tokens["input_ids"].numel() - 1
+        with torch.no_grad():
+            total += model(**tokens, labels=tokens["input_ids"]).loss.item() * predicted
+        count += predicted
+    return total / count
+texts, pairs = json.loads(sys.argv[1])
+measured = {}
+for name, model, adapter in pairs:
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    base = AutoModelForCausalLM.from_pretrained(model).eval()
+    before = loss(base, tokenizer, texts)
+    measured[name] = before, loss(PeftModel.from_pretrained(base, adapter).eval(), tokenizer, texts)
+print(json.dumps(measured))
+"""
+
+
+def request(folder: Path, name: str, **fields: Any) -> dict[str, Any]:
+    common = {"model": str(folder / "model"), "dataset": str(folder / "dataset.jsonl"), "batch_size": 16}
+    return {"id": name, "max_steps": 6, "max_seq_length": 64, **common, **fields}
+
+
+@pytest.fixture(scope="module")
+def material(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("material")
+    run(runtime_python, Path(models.__file__), folder)
+    said = [{"role": "user", "content": "Who sleeps?"}, {"role": "assistant", "content": "The red fox."}]
+    (folder / "chat.jsonl").write_text((json.dumps({"messages": said}) + "\n") * 8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(runtime_python: Path, material: Path) -> Mapping[str, dict[str, Any]]:
+    """Give what became of every training of this module, all done by one process."""
+    requests = [
+        request(
+            material,
+            f"{architecture}-{method}",
+            model=str(material / architecture),
+            method=method,
+            learning_rate=1e-2 if method in LORA_FAMILY else 1e-1,
+            validation_split=HELD_OUT / ROWS,
+            eval_steps=6,
+        )
+        for architecture, method in TRAINED
+    ]
+    requests += [
+        request(material, "qlora", method="qlora", quantization="4bit"),
+        request(material, "no-layer", target_modules=["no_such_layer"]),
+        request(material, "named-layers", method="ia3", target_modules=["k_proj", "down_proj"]),
+        request(material, "diverging", lora_alpha=10**40),  # more than a 32-bit float can hold
+        request(material, "long", max_seq_length=100_000, method="prompt-tuning", max_steps=1),
+        request(material, "no-room", method="prefix-tuning", virtual_tokens=1000),
+        request(material, "sgd", optimizer="sgd", gradient_checkpointing=True, lr_scheduler="cosine"),
+        request(material, "chat", model=str(material / "qwen2"), dataset=str(material / "chat.jsonl"), max_steps=1),
+        request(material, "plain-chat", dataset=str(material / "chat.jsonl"), max_steps=1),
+    ]
+    (material / "requests.json").write_text(json.dumps(requests))
+    out = material / "out"
+    out.mkdir()
+    ended = subprocess.run(
+        [runtime_python, "-m", "tests.builders.train_many", material / "requests.json", out],
+        cwd=REPOSITORY,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=4 * DEADLINE,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return {path.stem: json.loads(path.read_text()) for path in out.glob("*.json")}
+
+
+@pytest.fixture(scope="module")
+def held_out(
+    runtime_python: Path, material: Path, results: Mapping[str, dict[str, Any]]
+) -> Mapping[str, tuple[float, float]]:
+    """Give the loss on held-out rows without and with each adapter."""
+    rows = (material / "dataset.jsonl").read_text().splitlines()[-HELD_OUT:]
+    pairs = [
+        (name, str(material / name.partition("-")[0]), results[name]["adapter"])
+        for name in (f"{architecture}-{method}" for architecture, method in TRAINED)
+    ]
+    measured: dict[str, tuple[float, float]] = json.loads(
+        run(runtime_python, "-c", MEASURE, json.dumps([[json.loads(row)["text"] for row in rows], pairs]))
+    )
+    return measured
+
+
+@pytest.mark.parametrize(("architecture", "method"), TRAINED)
+def test_rows_that_it_never_saw_get_likelier(
+    results: Mapping[str, dict[str, Any]], held_out: Mapping[str, tuple[float, float]], architecture: str, method: str
+) -> None:
+    trained = results[f"{architecture}-{method}"]
+    assert "error" not in trained
+    assert len(trained["losses"]) == 6
+    before, after = held_out[f"{architecture}-{method}"]
+    assert after < before - 0.1
+    # What plain peft makes of the saved adapter is what the training measured in the end; but transformers divides by
+    # the tokens for some models, by the predictions, which are one fewer a row, for others.
+    assert after == pytest.approx(trained["validation"][-1][1], rel=0.07)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "expected"),
+    [
+        ("qlora", "quantization-needs-cuda", "NVIDIA"),
+        ("no-layer", "adapter-not-fitting", "no_such_layer"),
+        ("diverging", "training-diverged", "the loss of step"),
+        ("no-room", "adapter-not-fitting", "1000"),
+    ],
+)
+def test_what_cannot_be_done_says_why(
+    results: Mapping[str, dict[str, Any]], name: str, code: str, expected: str
+) -> None:
+    error = results[name]["error"]
+    assert error["code"] == code
+    assert expected in error["message"]
+    assert error["remedy"]
+
+
+@pytest.mark.parametrize("name", ["named-layers", "long", "sgd", "chat", "plain-chat"])
+def test_settings_that_differ_are_trained_all_the_same(results: Mapping[str, dict[str, Any]], name: str) -> None:
+    assert "error" not in results[name]
+    assert results[name]["losses"]
+
+
+def test_examples_longer_than_the_model_are_cut_with_a_warning(results: Mapping[str, dict[str, Any]]) -> None:
+    assert any("256 positions" in note for note in results["long"]["notes"])
+
+
+def test_messages_without_a_chat_template_are_written_plainly_with_a_warning(
+    results: Mapping[str, dict[str, Any]],
+) -> None:
+    assert any("no chat template" in note for note in results["plain-chat"]["notes"])
+    assert not any("no chat template" in note for note in results["chat"]["notes"])
+
+
+def test_no_adapter_decomposes_the_models_weights_when_it_is_loaded(results: Mapping[str, dict[str, Any]]) -> None:
+    config = json.loads(Path(results["model-pissa"]["adapter"], "adapter_config.json").read_text())
+    assert config["init_lora_weights"] is True
+    assert config["r"] == 32
