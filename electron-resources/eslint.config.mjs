@@ -23,4 +23,6 @@ export default [
   },
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
   { files: ['**/first-run/*.mjs'], languageOptions: { globals: globals.browser } },
+  // Holds functions that run in the page.
+  { files: ['**/first-run.test.mjs'], languageOptions: { globals: globals.browser } },
 ];

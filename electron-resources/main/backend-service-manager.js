@@ -121,6 +121,16 @@ class BackendServiceManager extends EventEmitter {
     if (this.#state.failure?.code === 'processes-left') throw this.#error();
   }
 
+  /**
+   * Uses another engine from the next start on.
+   *
+   * @param {import('./paths').Place} place
+   */
+  use(place) {
+    if (this.#state.child !== null) throw new Error('The engine has to be stopped before another one is used.');
+    this.#options = { ...this.#options, place };
+  }
+
   /** What the app's pages know as the backend's status. */
   status() {
     const { phase, address, restarts } = this.#state;

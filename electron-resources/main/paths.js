@@ -186,6 +186,17 @@ function engineEnvironment(environment, token) {
   return { ...rest, PEFT_STUDIO_TOKEN: token };
 }
 
+/**
+ * Returns what follows `--engine` on the app's own command line, or null where that is not there.
+ *
+ * @param {readonly string[]} argv
+ * @returns {readonly string[] | null}
+ */
+function engineArguments(argv) {
+  const at = argv.indexOf('--engine');
+  return at === -1 ? null : argv.slice(at + 1);
+}
+
 /** @param {import('./paths').Remote} place @returns {Readonly<import('./events').Listening>} what a backend of our own would have said */
 function greetingOf(place) {
   const { hostname: host, port, protocol } = new URL(place.url);
@@ -202,6 +213,7 @@ module.exports = {
   PORT,
   SHOWN_ENVIRONMENT,
   checkEngine,
+  engineArguments,
   engineEnvironment,
   findPython,
   greetingOf,

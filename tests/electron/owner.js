@@ -11,12 +11,13 @@ const { resourcesPath, home, record } = JSON.parse(process.argv[2]);
 const { platform } = process;
 const context = { isPackaged: true, platform, resourcesPath, repository: '', environment: {}, home };
 const silent = () => undefined;
+const complain = (what) => process.stderr.write(`${JSON.stringify(what)}\n`);
 const manager = new BackendServiceManager({
   place: locateEngine(context),
   platform,
   environment: process.env,
   token: 'a-token',
-  log: { file: '', info: silent, warn: silent, error: console.error, line: silent, failure: console.error },
+  log: { file: '', info: silent, warn: silent, error: complain, line: silent, failure: complain },
   orphan: record && new OrphanRecord(record, platform),
 });
 manager.on('state', ({ phase }) => process.stdout.write(`${phase}\n`));

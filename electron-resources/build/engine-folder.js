@@ -1,0 +1,107 @@
+'use strict';
+
+// Whether a folder holds a whole engine, and whether a copy of it is one: every file, its size, its executable bit.
+
+const { createHash } = require('node:crypto');
+const { createReadStream } = require('node:fs');
+const { readFile, readdir, readlink, stat, lstat } = require('node:fs/promises');
+const path = require('node:path');
+const { pipeline } = require('node:stream/promises');
+
+/** A folder that must not be shipped; the message names everything that is wrong with it. */
+class EngineFolderError extends Error {
+  /** @param {string} folder @param {readonly string[]} problems */
+  constructor(folder, problems) {
+    super(`${folder} holds no engine that can be shipped:\n  ${problems.join('\n  ')}\nStage it again: nox -s stage.`);
+    this.name = 'EngineFolderError';
+    this.problems = problems;
+  }
+}
+
+/**
+ * Checks an engine by its own documents; throws EngineFolderError.
+ *
+ * @param {string} folder
+ * @param {string} platform as Node names it
+ */
+async function checkEngineFolder(folder, platform) {
+  const engine = await readJson(folder, 'engine.json');
+  const manifest = await readJson(folder, 'manifest.json');
+  const program = { name: engine.path, size: engine.size, sha256: engine.checksum };
+  /** @type {{name: string, size: number, sha256: string}[]} */
+  const documented = [program, manifest.index, ...(manifest.parts ?? [])];
+  const found = await Promise.all(documented.map((file) => problemOf(folder, file)));
+  const problems = found.filter((problem) => problem !== null);
+  if (problems.length === 0 && platform !== 'win32' && !(await isExecutable(path.join(folder, engine.path)))) {
+    problems.push(`${engine.path} is not executable`);
+  }
+  if (problems.length > 0) throw new EngineFolderError(folder, problems);
+}
+
+/**
+ * Checks that a copy has everything that its source has; throws EngineFolderError.
+ *
+ * @param {string} source
+ * @param {string} copy
+ */
+async function checkCopy(source, copy) {
+  const [wanted, present] = await Promise.all([listTree(source), listTree(copy)]);
+  const problems = [];
+  for (const [name, what] of wanted) {
+    const there = present.get(name);
+    if (there === undefined) problems.push(`${name} was not copied`);
+    else if (there !== what) problems.push(`${name} is ${there}, and should be ${what}`);
+  }
+  for (const name of present.keys()) if (!wanted.has(name)) problems.push(`${name} does not belong there`);
+  if (problems.length > 0) throw new EngineFolderError(copy, problems);
+}
+
+/** @param {string} folder @param {string} name */
+async function readJson(folder, name) {
+  try {
+    return JSON.parse(await readFile(path.join(folder, name), 'utf8'));
+  } catch (error) {
+    throw new EngineFolderError(folder, [`${name}: ${error instanceof Error ? error.message : error}`]);
+  }
+}
+
+/** @param {string} folder @param {{name: string, size: number, sha256: string} | undefined} file @returns {Promise<string | null>} */
+async function problemOf(folder, file) {
+  if (file === undefined || typeof file.name !== 'string')
+    return 'manifest.json or engine.json names no file where it should';
+  const whole = path.join(folder, file.name);
+  try {
+    const { size } = await stat(whole);
+    if (size !== file.size) return `${file.name} has ${size} bytes instead of ${file.size}`;
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(whole), hash);
+    return hash.digest('hex') === file.sha256 ? null : `${file.name} does not have the sha256 that is written of it`;
+  } catch (error) {
+    return `${file.name}: ${error instanceof Error ? error.message : error}`;
+  }
+}
+
+/** @param {string} file */
+async function isExecutable(file) {
+  return ((await stat(file)).mode & 0o111) !== 0;
+}
+
+/** @param {string} root @returns {Promise<Map<string, string>>} each path, and what is there, in words */
+async function listTree(root) {
+  const tree = new Map();
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    const whole = path.join(entry.parentPath, entry.name);
+    tree.set(path.relative(root, whole), await describe(whole));
+  }
+  return tree;
+}
+
+/** @param {string} whole */
+async function describe(whole) {
+  const found = await lstat(whole);
+  if (found.isSymbolicLink()) return `a link to ${await readlink(whole)}`;
+  if (found.isDirectory()) return 'a folder';
+  return `a file of ${found.size} bytes${found.mode & 0o111 ? ', executable' : ''}`;
+}
+
+module.exports = { EngineFolderError, checkCopy, checkEngineFolder };

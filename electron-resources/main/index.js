@@ -1,0 +1,206 @@
+'use strict';
+
+// The app: one instance, one engine, and the windows that show them. Wiring only; what is decided is decided elsewhere.
+
+const { spawn } = require('node:child_process');
+const { randomBytes } = require('node:crypto');
+const { existsSync } = require('node:fs');
+const path = require('node:path');
+const { app, BrowserWindow, dialog, ipcMain, Menu, Notification, shell } = require('electron');
+const { autoUpdater } = require('electron-updater');
+const { ENGINE: ENGINE_CHANNELS } = require('../channels');
+const { watchArrival } = require('./arrival');
+const { BackendServiceManager } = require('./backend-service-manager');
+const { invocations } = require('./bridge');
+const { Commands } = require('./commands');
+const { declareScheme, guardContents, guardRequests, guardSession } = require('./guard');
+const { openLog } = require('./log');
+const { menuTemplate } = require('./menu');
+const { OrphanRecord } = require('./orphan');
+const { engineArguments, locateEngine } = require('./paths');
+const { isOurs } = require('./policy');
+const { Presenter } = require('./presenter');
+const { readSettings, writeSettings } = require('./settings');
+const { connectUpdater } = require('./updater');
+const { openAppWindow, openEngineWindow } = require('./window');
+
+const ROOT = path.join(__dirname, '..');
+const FOLDERS = Object.freeze({ app: path.join(ROOT, 'renderer', 'dist'), engine: path.join(ROOT, 'first-run') });
+const { platform } = process;
+
+const userFolder = app.getPath('userData');
+const settingsFile = path.join(userFolder, 'settings.json');
+
+/** @returns {import('./paths').Place} with the folder that the user chose last */
+function place() {
+  const { isPackaged } = app;
+  const { home } = readSettings(settingsFile);
+  const { resourcesPath, env: environment } = process;
+  return locateEngine({ isPackaged, platform, resourcesPath, repository: path.join(ROOT, '..'), environment, home });
+}
+
+/**
+ * Becomes the launcher, as far as one program can become another: inside an AppImage nobody else reaches it.
+ *
+ * @param {readonly string[]} args
+ */
+function passOn(args) {
+  const engine = place();
+  if (engine.mode !== 'production') throw new Error('There is no launcher in development: run python -m launcher.');
+  const child = spawn(engine.command, [...args], { stdio: 'inherit' });
+  child.on('error', (error) => {
+    process.stderr.write(`${error.message}\n`);
+    app.exit(1);
+  });
+  child.on('exit', (code) => app.exit(code ?? 1));
+}
+
+function run() {
+  const token = randomBytes(32).toString('base64url');
+  const log = openLog(app.getPath('logs'), { secrets: [token], console: !app.isPackaged });
+  const orphan = new OrphanRecord(path.join(userFolder, 'engine.json'), platform);
+  const environment = process.env;
+  const manager = new BackendServiceManager({ place: place(), platform, environment, token, log, orphan });
+  const presenter = new Presenter(manager);
+  /** @type {BrowserWindow | null} */
+  let engineWindow = null;
+  /** @type {BrowserWindow | null} */
+  let appWindow = null;
+
+  /** @param {string} channel @param {unknown} payload */
+  const send = (channel, payload) => appWindow?.webContents.send(channel, payload);
+  const updater = connectUpdater(autoUpdater, {
+    send,
+    isPackaged: app.isPackaged,
+    stopEngine: () => manager.stop(),
+    log,
+  });
+  const commands = new Commands({
+    manager,
+    presenter,
+    place,
+    platform,
+    environment,
+    log,
+    openPath: shell.openPath,
+    openBrowser: (url) => shell.openExternal(url),
+    chooseFolder: async () => {
+      const { filePaths } = await dialog.showOpenDialog({ properties: ['openDirectory', 'createDirectory'] });
+      return filePaths[0] ?? null;
+    },
+    remember: (home) => writeSettings(settingsFile, { ...readSettings(settingsFile), home }),
+    quit: () => app.quit(),
+  });
+
+  const guard = (/** @type {import('electron').WebContents} */ contents) => guardContents(contents, manager);
+
+  function showEngine() {
+    engineWindow ??= openEngineWindow(guard).once('closed', () => (engineWindow = null));
+    engineWindow.show();
+  }
+
+  function showApp() {
+    // Until the app has pages of its own, the engine's page is what there is to see.
+    if (!existsSync(path.join(FOLDERS.app, 'index.html'))) return;
+    appWindow ??= openAppWindow(guard).once('closed', () => (appWindow = null));
+    engineWindow?.close();
+  }
+
+  let scope = new AbortController();
+  manager.on('state', ({ phase, address }, before) => {
+    if (address !== null && address !== before.address) guardRequests(manager);
+    if (phase === before.phase) return;
+    send('backend-status', { status: phase, ...manager.status() });
+    if (phase === 'ready' && before.phase === 'listening') welcome();
+    if (phase === 'failed') showEngine();
+  });
+
+  function welcome() {
+    noteVersion();
+    showApp();
+    scope.abort();
+    scope = new AbortController();
+    const { signal } = scope;
+    watchArrival(manager, {
+      signal,
+      tell: (arrival) => {
+        presenter.arrive(arrival);
+        send('engine-arrival', arrival);
+        const share = arrival?.total ? (arrival.done ?? 0) / arrival.total : -1;
+        (appWindow ?? engineWindow)?.setProgressBar(share);
+      },
+    }).catch((error) => signal.aborted || log.warn(`how much of the engine is there is unknown: ${error.message}`));
+  }
+
+  function noteVersion() {
+    const engineVersion = manager.state.address?.version;
+    const settings = readSettings(settingsFile);
+    if (!engineVersion || engineVersion === settings.engineVersion) return;
+    log.info(`backend-version: ${settings.engineVersion ?? 'none'} → ${engineVersion}`);
+    writeSettings(settingsFile, { ...settings, engineVersion });
+  }
+
+  /** @param {string} channel @param {(...args: any[]) => unknown} answer */
+  function listen(channel, answer) {
+    ipcMain.handle(channel, (event, ...args) => {
+      if (!isOurs(event.senderFrame?.url ?? '')) throw new Error('Only pages of PEFT Studio may ask for this.');
+      return answer(...args);
+    });
+  }
+
+  presenter.on('view', (view) => engineWindow?.webContents.send(ENGINE_CHANNELS.view, view));
+  listen(ENGINE_CHANNELS.viewNow, () => presenter.view);
+  listen(ENGINE_CHANNELS.press, (button) => commands.press(button));
+  const table = invocations({
+    version: app.getVersion(),
+    manager,
+    updater,
+    log,
+    repair: () => commands.repair(),
+    openPath: shell.openPath,
+    notify: ({ urgency, ...note }) =>
+      new Notification({ ...note, urgency: /** @type {'low' | 'normal' | 'critical'} */ (urgency) }).show(),
+    setProgress: (fraction) => appWindow?.setProgressBar(fraction),
+  });
+  for (const [channel, answer] of Object.entries(table)) listen(channel, answer);
+
+  app.on('second-instance', () => {
+    const window = appWindow ?? engineWindow;
+    if (window?.isMinimized()) window.restore();
+    window?.focus();
+  });
+  app.on('window-all-closed', () => app.quit());
+  let mayQuit = false;
+  app.on('before-quit', (event) => {
+    if (mayQuit) return;
+    event.preventDefault();
+    scope.abort();
+    manager
+      .stop()
+      .catch((error) => log.error(`at the end: ${error.message}`))
+      .then(() => {
+        mayQuit = true;
+        app.quit();
+      });
+  });
+  process.on('uncaughtException', (error) => {
+    log.error(`a bug: ${error.stack}`);
+    // Ending closes the engine's stdin, which ends the engine.
+    app.exit(70);
+  });
+
+  app.whenReady().then(async () => {
+    guardSession(manager, FOLDERS);
+    const shown = { repair: () => commands.press('repair'), openLog: () => commands.press('open-log'), showEngine };
+    Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, shown, (error) => log.warn(error.message))));
+    showEngine();
+    if ((await orphan.endOrphan()) === 'ended') log.warn('an engine left by an earlier PEFT Studio was ended');
+    await commands.start();
+  });
+}
+
+const passedOn = engineArguments(process.argv);
+declareScheme();
+if (passedOn !== null) passOn(passedOn);
+else if (app.requestSingleInstanceLock()) run();
+else app.quit();

@@ -1,0 +1,68 @@
+'use strict';
+
+// Keeps the view of the engine's page up to date, from the service's events and those of an act.
+
+const { EventEmitter } = require('node:events');
+const { BEGUN, advance, viewOf } = require('./progress');
+
+/** Emits `view` after each change. */
+class Presenter extends EventEmitter {
+  #manager;
+  #progress = BEGUN;
+  /** Of an act that failed. @type {import('./errors').Explanation | null} */
+  #problem = null;
+  /** @type {import('./progress').View['arrival']} */
+  #arrival = null;
+
+  /** @param {import('./backend-service-manager').BackendServiceManager} manager */
+  constructor(manager) {
+    super();
+    this.#manager = manager;
+    manager.on('event', (event) => this.hear(event));
+    manager.on('state', (state, before) => {
+      if (state.made !== before.made) {
+        this.#progress = BEGUN;
+        this.#problem = null;
+      }
+      this.#show();
+    });
+  }
+
+  /** @returns {import('./progress').View} */
+  get view() {
+    const problem = this.#problem ?? this.#manager.explanation();
+    const phase = this.#problem === null ? this.#manager.state.phase : 'failed';
+    return viewOf({ phase, progress: this.#progress, problem, arrival: this.#arrival });
+  }
+
+  /** @param {Readonly<import('./events').EngineEvent>} event */
+  hear(event) {
+    this.#progress = advance(this.#progress, event, performance.now());
+    this.#show();
+  }
+
+  /** Shows an act from its beginning. */
+  begin() {
+    this.#progress = BEGUN;
+    this.#problem = null;
+    this.#show();
+  }
+
+  /** @param {import('./errors').Explanation} problem */
+  fail(problem) {
+    this.#problem = problem;
+    this.#show();
+  }
+
+  /** @param {import('./progress').View['arrival']} arrival of the rest of the engine; null once all is there */
+  arrive(arrival) {
+    this.#arrival = arrival;
+    this.#show();
+  }
+
+  #show() {
+    this.emit('view', this.view);
+  }
+}
+
+module.exports = { Presenter };

@@ -1,0 +1,209 @@
+// The app's main process as a whole, with a stand-in for Electron and a real engine process.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import readline from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { awaitNobody, fakeResources, folder, later, processesWith } from './engines.mjs';
+
+const MAIN = path.join(import.meta.dirname, 'fake-electron.js');
+
+/** Starts the app; `next` settles with the next thing it did that fits, `ask` makes it do something. */
+function startApp(steps = [{ serve: {} }], options = {}) {
+  const root = folder();
+  const { resourcesPath } = fakeResources(root);
+  const given = JSON.stringify({ resourcesPath, userData: path.join(root, 'user'), ...options });
+  const env = { ...process.env, FAKE_ENGINE: JSON.stringify(steps), OWNED: root };
+  const app = spawn(process.execPath, [MAIN, given], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  later(() => {
+    for (const pid of processesWith(root)) process.kill(pid, 'SIGKILL');
+  });
+  const told = [];
+  const waiting = new Set();
+  readline.createInterface({ input: app.stdout }).on('line', (line) => {
+    told.push(line.startsWith('{') ? JSON.parse(line) : line);
+    for (const look of waiting) look();
+  });
+  let complaints = '';
+  app.stderr.on('data', (text) => (complaints += text));
+  let seen = 0;
+  const next = (fits) =>
+    new Promise((resolve, reject) => {
+      const look = () => {
+        const at = told.findIndex((what, index) => index >= seen && fits(what));
+        if (at === -1) return;
+        seen = at + 1;
+        waiting.delete(look);
+        resolve(told[at]);
+      };
+      waiting.add(look);
+      app.once('exit', (code) => reject(new Error(`the app ended with ${code}: ${complaints}`)));
+      look();
+    });
+  const ask = (what) => app.stdin.write(`${JSON.stringify(what)}\n`);
+  const ready = () => next(({ did, payload }) => did === 'send' && payload.mood === 'ready');
+  return { app, root, told, next, ask, ready };
+}
+
+const did = (name) => (what) => what.did === name;
+const answerOf = (channel) => (what) => ['answer', 'refusal'].includes(what.did) && what.channel === channel;
+
+test('the engine’s page comes first, sandboxed and isolated, and follows the engine until it is ready', async () => {
+  const { next, told, ready } = startApp([
+    { say: { event: 'step', name: 'unpack', done: 1, total: 2, unit: 'bytes' } },
+    { serve: {} },
+  ]);
+  expect(await next(did('schemes'))).toMatchObject({
+    schemes: [{ scheme: 'peft-studio', privileges: { standard: true, secure: true } }],
+  });
+  expect(await next(did('window'))).toMatchObject({
+    url: 'peft-studio://engine/',
+    webPreferences: {
+      preload: 'engine.js',
+      contextIsolation: true,
+      nodeIntegration: false,
+      sandbox: true,
+      webSecurity: true,
+    },
+  });
+  await next(({ payload }) => payload?.progress?.step === 'unpack');
+  await ready();
+  expect(told.filter(did('filter'))).toHaveLength(1);
+});
+
+test('a page of ours gets answers, any other one a refusal', async () => {
+  const { next, ask, ready } = startApp();
+  await ready();
+  ask({ invoke: 'backend-status' });
+  expect(await next(answerOf('backend-status'))).toMatchObject({
+    did: 'answer',
+    value: { running: true, restartAttempts: 0 },
+  });
+  ask({ invoke: 'backend-health-check' });
+  expect((await next(answerOf('backend-health-check'))).value).toMatchObject({ healthy: true });
+  ask({ invoke: 'get-app-version' });
+  expect((await next(answerOf('get-app-version'))).value).toEqual({ version: '1.0.1' });
+  ask({ invoke: 'backend-get-logs' });
+  expect((await next(answerOf('backend-get-logs'))).value.logs).toContain('engine, production');
+  ask({ invoke: 'backend-restart', from: 'https://evil.example/' });
+  expect(await next(answerOf('backend-restart'))).toMatchObject({ did: 'refusal' });
+  ask({ invoke: 'backend-force-restart' });
+  expect((await next(answerOf('backend-force-restart'))).value).toMatchObject({ running: true });
+});
+
+test('the token is added to requests of our pages to the announced port, and to no other', async () => {
+  const { next, ask, ready } = startApp();
+  const { urls } = await next(did('filter'));
+  await ready();
+  const base = urls[0].slice(0, -2);
+  const headers = async (url, page) => {
+    ask({ headers: { url, page } });
+    return (await next(did('headers'))).requestHeaders;
+  };
+  expect(urls.map((url) => new URL(url).protocol).sort()).toEqual(['http:', 'http:', 'ws:', 'ws:']);
+  expect(await headers(`${base}/api/x`, 'peft-studio://app/')).toEqual({
+    Authorization: expect.stringMatching(/^Bearer .{40,}/),
+  });
+  expect(await headers(`${base.replace('http', 'ws')}/ws/x`, 'peft-studio://app/')).toHaveProperty('Authorization');
+  expect(await headers(`${base}/api/x`, 'https://evil.example/')).toEqual({});
+  expect(await headers('http://127.0.0.1:1/api/x', 'peft-studio://app/')).toEqual({});
+});
+
+test('the scheme serves our pages with a strict policy, and nothing outside their folders', async () => {
+  const { next, ask, ready } = startApp();
+  await ready();
+  const served = (url) => (ask({ serve: url }), next(did('served')));
+  expect(await served('peft-studio://engine/')).toMatchObject({
+    status: 200,
+    policy: expect.stringContaining("default-src 'none'"),
+  });
+  expect(await served('peft-studio://engine/..%2fmain%2findex.js')).toMatchObject({ status: 404 });
+  expect(JSON.parse((await served('peft-studio://app/api/deployments?x=1')).body)).toMatchObject({
+    url: expect.stringMatching(/127\.0\.0\.1:\d+\/api\/deployments\?x=1$/),
+    authorization: expect.stringMatching(/^Bearer /),
+  });
+});
+
+test('windows that pages open go to the browser, or nowhere', async () => {
+  const { next, ask, ready } = startApp();
+  await ready();
+  ask({ open: 'https://huggingface.co/a/b' });
+  expect(await next(did('browser'))).toMatchObject({ url: 'https://huggingface.co/a/b' });
+  ask({ open: 'file:///etc/passwd' });
+  expect(await next(did('opened'))).toMatchObject({ action: 'deny' });
+});
+
+test('a failure is shown with its remedy, and the button tries again', async () => {
+  const flag = path.join(folder(), 'once');
+  const failed = { event: 'failed', code: 'disk-full', message: 'Full.', remedy: 'Free some.', path: null, log: null };
+  const { next, ask, ready } = startApp([{ once: flag, steps: [{ say: failed }, { exit: 85 }] }, { serve: {} }]);
+  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  expect(payload.problem).toMatchObject({
+    title: 'The disk is full',
+    remedy: 'Free some.',
+    buttons: ['retry', 'choose-home', 'quit'],
+  });
+  ask({ invoke: 'engine-press', args: ['retry'], from: 'peft-studio://engine/' });
+  await ready();
+});
+
+test('quitting takes at most 1.5 s, and leaves nobody', async () => {
+  const { app, root, ask, ready, next } = startApp();
+  await ready();
+  const began = performance.now();
+  ask({ quit: true });
+  await next(did('quit'));
+  await awaitNobody(root, 500);
+  expect(performance.now() - began).toBeLessThan(1_500);
+  expect(app.exitCode ?? 0).toBe(0);
+});
+
+test.each(['SIGKILL', 'SIGTERM', 'SIGABRT'])('ended by %s, the app leaves nobody', async (signal) => {
+  const { app, root, ready } = startApp();
+  await ready();
+  app.kill(signal);
+  await once(app, 'exit');
+  await awaitNobody(root, 2_000);
+});
+
+test('killed at any moment of its start, the app leaves nobody', async () => {
+  for (let moment = 100; moment <= 600; moment += 50) {
+    const { app, root } = startApp();
+    await pause(moment); // the moment itself is what is tried
+    app.kill('SIGKILL');
+    await once(app, 'exit');
+    await awaitNobody(root, 2_000);
+  }
+});
+
+test('a bug in the main process ends it, and the engine with it', async () => {
+  const { app, root, ready, ask } = startApp();
+  await ready();
+  ask({ throw: true });
+  const [code] = await once(app, 'exit');
+  expect(code).toBe(70);
+  await awaitNobody(root, 2_000);
+});
+
+test('a second instance starts nothing', async () => {
+  const { app, told } = startApp([{ serve: {} }], { primary: false });
+  await once(app, 'exit');
+  expect(told.filter(did('window'))).toEqual([]);
+});
+
+test('asked by a second instance, the first one shows itself', async () => {
+  const { next, ask, ready } = startApp();
+  await ready();
+  ask({ second: true });
+  await next(did('focus'));
+});
+
+test('after --engine the app is the launcher: its arguments, its output, its status', async () => {
+  const { app, next, told } = startApp([{ babble: 'the answer\n' }, { exit: 88 }], { argv: ['--engine', '--status'] });
+  await next((what) => what === 'the answer').catch(() => undefined);
+  if (app.exitCode === null) await once(app, 'exit');
+  expect(app.exitCode).toBe(88);
+  expect(told.filter(did('window'))).toEqual([]);
+});

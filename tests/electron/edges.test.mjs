@@ -1,0 +1,201 @@
+// The small parts between the engine's service and the pages: updates, settings, the bridge, the log, arrival.
+
+import { EventEmitter } from 'node:events';
+import fs from 'node:fs';
+import http from 'node:http';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { watchArrival } from '../../electron-resources/main/arrival.js';
+import { invocations, isFree } from '../../electron-resources/main/bridge.js';
+import { askHealth } from '../../electron-resources/main/health.js';
+import { openLog, recordOf } from '../../electron-resources/main/log.js';
+import { readSettings, writeSettings } from '../../electron-resources/main/settings.js';
+import { connectUpdater, notesOf, typeOfError } from '../../electron-resources/main/updater.js';
+import { folder, keptLog, later } from './engines.mjs';
+
+/** A server on this machine that answers with `answer`; returns where. */
+async function serve(answer) {
+  const server = http.createServer(answer);
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  later(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { base: `http://127.0.0.1:${server.address().port}`, port: server.address().port };
+}
+
+describe('updates', () => {
+  function updates({ isPackaged = true, ...acts } = {}) {
+    const sent = [];
+    const order = [];
+    const updater = Object.assign(new EventEmitter(), { quitAndInstall: () => order.push('install'), ...acts });
+    const stopEngine = async () => void order.push('stop');
+    const connected = connectUpdater(updater, {
+      send: (...what) => sent.push(what),
+      isPackaged,
+      stopEngine,
+      log: keptLog(),
+    });
+    return { updater, sent, order, ...connected };
+  }
+
+  test('in development a check is answered, since the page waits for an event', async () => {
+    const { check, sent } = updates({ isPackaged: false });
+    expect(await check()).toEqual({ success: false });
+    expect(sent).toEqual([['update-status', expect.objectContaining({ status: 'not-available' })]]);
+  });
+
+  test('the engine is stopped before an install', async () => {
+    const { install, order } = updates();
+    await install();
+    expect(order).toEqual(['stop', 'install']);
+  });
+
+  test('notes are text, whatever the updater has', () => {
+    const list = [
+      { version: '2', note: 'b' },
+      { version: '1', note: null },
+    ];
+    expect([notesOf('a'), notesOf(null), notesOf(undefined), notesOf(list)]).toEqual(['a', '', '', '2\nb\n\n1']);
+  });
+
+  test('a wrong checksum is told with both sums', () => {
+    const { updater, sent } = updates();
+    updater.emit('error', new Error('sha512 checksum mismatch, expected AAA, got BBB'));
+    expect(sent[0]).toEqual([
+      'update-checksum-failed',
+      { file: 'the downloaded update', expected: 'AAA', actual: 'BBB' },
+    ]);
+    expect(sent[1]).toEqual(['update-status', expect.objectContaining({ status: 'error', type: 'checksum-mismatch' })]);
+  });
+
+  test.each([
+    ['net::ERR_NAME_NOT_RESOLVED', 'network'],
+    ['HttpError: 404 Not Found', 'not-found'],
+    ['anything', 'general'],
+  ])('%s is of the type %s', (message, type) => expect(typeOfError(new Error(message))).toBe(type));
+});
+
+describe('settings', () => {
+  test('are kept, and those that make no sense are forgotten', () => {
+    const file = path.join(folder(), 'deep', 'settings.json');
+    expect(readSettings(file)).toEqual({});
+    writeSettings(file, { home: '/data/engine', engineVersion: '1' });
+    expect(readSettings(file)).toEqual({ home: '/data/engine', engineVersion: '1' });
+    for (const text of ['', '{"home": 1}', '{"home": "relative"}', 'null', '[]', '{']) {
+      fs.writeFileSync(file, text);
+      expect(readSettings(file)).toEqual({});
+    }
+  });
+});
+
+describe('the bridge', () => {
+  const bridge = (parts) => invocations({ version: '1', log: keptLog(), ...parts });
+
+  test('a port is free, or not', async () => {
+    const { port } = await serve(() => undefined);
+    expect(await isFree(port)).toBe(false);
+    await expect(isFree(0)).rejects.toThrow('0 is no port');
+    await expect(isFree('8000')).rejects.toThrow('is no port');
+  });
+
+  test('“high” is a word of the pages; systems say critical', async () => {
+    const notes = [];
+    await bridge({ notify: (note) => notes.push(note) })['show-notification']({
+      title: 't',
+      message: 'm',
+      urgency: 'high',
+      sound: false,
+    });
+    expect(notes).toEqual([{ title: 't', body: 'm', urgency: 'critical', silent: true }]);
+  });
+
+  test('progress ends at nothing', async () => {
+    const shares = [];
+    const table = bridge({ setProgress: (share) => shares.push(share) });
+    for (const share of [0.5, 0, -3, 7]) await table['set-progress'](share);
+    expect(shares).toEqual([0.5, -1, -1, 1]);
+  });
+
+  test('what fails says why', async () => {
+    const table = bridge({ repair: () => Promise.reject(new Error('It is in use.')) });
+    expect(await table['backend-install-dependencies']()).toEqual({ success: false, error: 'It is in use.' });
+  });
+});
+
+describe('the log', () => {
+  test('never holds a secret', async () => {
+    const log = openLog(folder(), { secrets: ['s3cret'] });
+    log.line('stderr', 'Authorization: Bearer s3cret');
+    log.info('a sentence');
+    const text = fs.readFileSync(log.file, 'utf8');
+    expect(text).toContain('engine stderr: Authorization: Bearer (secret)');
+    expect(text).not.toContain('s3cret');
+  });
+
+  test('a failure is a record that programs read', () => {
+    const failure = {
+      code: 'backend-ended',
+      message: 'm',
+      remedy: null,
+      path: null,
+      log: null,
+      exitCode: 1,
+      signal: null,
+      lastLines: ['a', 'b'],
+    };
+    const record = recordOf({ mode: 'production', backendPath: '/p', failure }, new Date(0));
+    expect(record).toMatchObject({
+      type: 'backend-ended',
+      mode: 'production',
+      backendPath: '/p',
+      error: 'm',
+      stderr: 'a\nb',
+      timestamp: '1970-01-01T00:00:00.000Z',
+      platform: process.platform,
+      arch: process.arch,
+    });
+  });
+});
+
+describe('asking', () => {
+  test('health is asked directly, whatever proxy the environment names', async () => {
+    const asked = [];
+    const proxy = await serve((request, response) => response.end(String(asked.push(request.url))));
+    const backend = await serve((_request, response) => response.end('{"status": "healthy"}'));
+    const before = { ...process.env };
+    later(() => Object.assign(process.env, before));
+    Object.assign(process.env, { HTTP_PROXY: proxy.base, http_proxy: proxy.base, NODE_USE_ENV_PROXY: '1' });
+    expect(await askHealth(backend.base, { timeoutMs: 1_000 })).toMatchObject({ healthy: true });
+    expect(asked).toEqual([]);
+  });
+
+  test.each([
+    ['nobody', (_request, response) => response.destroy()],
+    ['an error', (_request, response) => response.writeHead(500).end('{}')],
+    ['no JSON', (_request, response) => response.end('<html>')],
+    ['silence', () => undefined],
+    ['endless words', (_request, response) => void setInterval(() => response.write('x'.repeat(1e5)), 1).unref()],
+  ])('%s is no health', async (_, answer) => {
+    const { base } = await serve(answer);
+    expect(await askHealth(base, { timeoutMs: 300 })).toMatchObject({
+      healthy: false,
+      error: expect.stringMatching(/./),
+    });
+  });
+
+  test('the rest of the engine is told until all is there', async () => {
+    const answers = [
+      { part: 'core', state: 'arriving', done: null, total: null, unit: null },
+      { part: 'core', state: 'arriving', done: 5, total: 10, unit: 'bytes' },
+      { part: 'whole', state: 'ready', done: null, total: null, unit: null },
+    ];
+    const { base } = await serve((_request, response) => response.end(JSON.stringify(answers.shift())));
+    const told = [];
+    await watchArrival(
+      { base, token: 't' },
+      { signal: new AbortController().signal, tell: (arrival) => told.push(arrival), everyMs: 1 },
+    );
+    expect(told).toEqual([{ done: null, total: null }, { done: 5, total: 10 }, null]);
+  });
+});

@@ -1,0 +1,138 @@
+'use strict';
+
+// Runs main/index.js with stand-ins for electron and electron-updater: `node fake-electron.js OPTIONS`.
+// Says as JSON lines what the app does to them, and does as the lines of its stdin ask: {"invoke": channel, "args": […],
+// "from": url}, {"quit": true}, {"throw": true}, {"second": true}, {"headers": {…}}, {"open": url}, {"serve": url}.
+
+const { EventEmitter } = require('node:events');
+const path = require('node:path');
+const readline = require('node:readline');
+
+const MAIN = path.join(__dirname, '..', '..', 'electron-resources', 'main');
+const { resourcesPath, userData, argv = [], primary = true } = JSON.parse(process.argv[2]);
+const tell = (did, facts = {}) => process.stdout.write(`${JSON.stringify({ did, ...facts })}\n`);
+
+process.resourcesPath = resourcesPath;
+process.argv = [process.argv[0], ...argv];
+
+class App extends EventEmitter {
+  isPackaged = true;
+  getPath = (name) => path.join(userData, name);
+  getVersion = () => '1.0.1';
+  requestSingleInstanceLock = () => primary;
+  whenReady = () => Promise.resolve();
+  exit = (code) => process.exit(code);
+  quit() {
+    let prevented = false;
+    this.emit('before-quit', { preventDefault: () => (prevented = true) });
+    if (prevented) return;
+    tell('quit');
+    process.exit(0);
+  }
+}
+
+class Contents extends EventEmitter {
+  send = (channel, payload) => tell('send', { channel, payload });
+  setWindowOpenHandler = (open) => (this.open = open);
+  downloadURL = (url) => tell('download', { url });
+}
+
+const windows = [];
+class BrowserWindow extends EventEmitter {
+  constructor({ webPreferences }) {
+    super();
+    this.webContents = new Contents();
+    this.webPreferences = webPreferences;
+    windows.push(this);
+  }
+  loadURL = (url) =>
+    tell('window', {
+      url,
+      webPreferences: { ...this.webPreferences, preload: path.basename(this.webPreferences.preload) },
+    });
+  show = () => undefined;
+  focus = () => tell('focus');
+  isMinimized = () => false;
+  setProgressBar = (share) => tell('progress', { share });
+  close() {
+    windows.splice(windows.indexOf(this), 1);
+    this.emit('closed');
+    tell('closed');
+  }
+}
+
+const invocations = new Map();
+const session = { webRequest: {}, protocol: {} };
+session.setPermissionRequestHandler = (ask) => (session.ask = ask);
+session.setPermissionCheckHandler = (check) => (session.check = check);
+session.webRequest.onBeforeSendHeaders = (filter, change) => {
+  session.change = change;
+  tell('filter', { urls: filter.urls });
+};
+session.protocol.handle = (_scheme, serve) => (session.serve = serve);
+
+const app = new App();
+const electron = {
+  app,
+  BrowserWindow,
+  dialog: { showOpenDialog: async () => ({ filePaths: [] }) },
+  ipcMain: { handle: (channel, answer) => invocations.set(channel, answer) },
+  Menu: { setApplicationMenu: () => undefined, buildFromTemplate: (template) => template },
+  net: {
+    fetch: async (url, { headers, method }) =>
+      new Response(JSON.stringify({ url, method, authorization: headers.get('authorization') })),
+  },
+  Notification: class {
+    show = () => tell('notification');
+  },
+  protocol: { registerSchemesAsPrivileged: (schemes) => tell('schemes', { schemes }) },
+  session: { defaultSession: session },
+  shell: { openPath: async () => '', openExternal: async (url) => tell('browser', { url }) },
+};
+const autoUpdater = Object.assign(new EventEmitter(), {
+  checkForUpdates: async () => autoUpdater.emit('update-not-available', {}),
+});
+
+/** Puts a stand-in where `require` looks first. */
+function stand(name, exports) {
+  const id = require.resolve(name, { paths: [MAIN] });
+  require.cache[id] = { id, filename: id, loaded: true, exports };
+}
+stand('electron', electron);
+stand('electron-updater', { autoUpdater });
+
+const acts = {
+  async invoke(channel, { args = [], from = 'peft-studio://app/' }) {
+    try {
+      tell('answer', { channel, value: await invocations.get(channel)({ senderFrame: { url: from } }, ...args) });
+    } catch (error) {
+      tell('refusal', { channel, message: error.message });
+    }
+  },
+  quit: () => app.quit(),
+  second: () => app.emit('second-instance'),
+  throw: () =>
+    setImmediate(() => {
+      throw new Error('a bug');
+    }),
+  headers: (details) =>
+    session.change({ requestHeaders: {}, ...details, webContents: { getURL: () => details.page } }, (given) =>
+      tell('headers', given),
+    ),
+  open: (url) => tell('opened', windows[0].webContents.open({ url })),
+  async serve(url) {
+    const response = await session.serve(new Request(url));
+    tell('served', {
+      status: response.status,
+      body: await response.text(),
+      policy: response.headers.get('content-security-policy'),
+    });
+  },
+};
+readline.createInterface({ input: process.stdin }).on('line', async (line) => {
+  const asked = JSON.parse(line);
+  const [[name, value]] = Object.entries(asked);
+  await acts[name](value, asked);
+});
+
+require(path.join(MAIN, 'index.js'));
