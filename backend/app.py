@@ -23,6 +23,7 @@ from backend.routes import (
     engine,
     hardware,
     health,
+    inference,
     logging,
     models,
     offline,
@@ -49,6 +50,7 @@ ROUTES = (
     models,
     datasets,
     training,
+    inference,
     conversations,
     configurations,
     settings,
@@ -68,6 +70,7 @@ def create_app(services: Services) -> FastAPI:
         opening = asyncio.create_task(services.queue.open_if_used_before())
         yield
         await opening
+        await services.inference.close()
         await services.queue.close()
 
     # Swagger's page loads its scripts from the network; the description of the API alone stays.

@@ -12,6 +12,7 @@ BackendError
     ├── InternalError         internal-error         500
     ├── ModelMissing          model-missing          422
     ├── QuantizationNeedsCuda quantization-needs-cuda 422
+    ├── ModelNotLoaded        model-not-loaded       404
     ├── DocumentUnknown       profile-unknown, conversation-unknown … 404
     ├── SettingsInvalid       settings-invalid       422
     ├── ConfigurationInvalid  configuration-invalid  422
@@ -165,6 +166,16 @@ class ModelMissing(RequestError):
             f"{model} is no model: {reason}",
             "Give the full path of a folder that holds a model's config.json, or a hub id such as owner/name.",
         )
+
+
+class ModelNotLoaded(RequestError):
+    """No loaded model has this name."""
+
+    code = "model-not-loaded"
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No model {name!r} is loaded", "Load it with POST /api/inference/load.")
 
 
 class DocumentUnknown(RequestError):

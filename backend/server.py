@@ -22,6 +22,7 @@ from backend.errors import EXIT_INTERRUPTED
 from backend.folders import Folders
 from backend.guard import Guard, Policy, local_hosts
 from backend.hardware import HardwareWatch
+from backend.inference.models import Models
 from backend.jobs.queue import Queue
 from backend.journal import Journal
 from backend.models.hub import Hub
@@ -65,6 +66,7 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         conversations=Shelf(folders.conversations, "conversation"),
         datasets=Datasets(folders.datasets),
         tasks=Tasks(watch.is_whole),
+        inference=Models(watch.is_whole, settings.log_dir),
         repeats=RepeatWatch(),
         stop=lambda: server.stop("asked by a client"),
     )

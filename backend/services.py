@@ -13,6 +13,7 @@ from backend.documents import Shelf
 from backend.engine import EngineWatch
 from backend.folders import Folders
 from backend.hardware import HardwareWatch
+from backend.inference.models import Models
 from backend.jobs.queue import Queue
 from backend.journal import Journal
 from backend.models.hub import Hub
@@ -37,6 +38,7 @@ class Services:
     conversations: Shelf
     datasets: Datasets
     tasks: Tasks
+    inference: Models
     repeats: RepeatWatch
     stop: Callable[[], None]
 

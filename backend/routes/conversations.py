@@ -38,7 +38,11 @@ def conversations(parts: Parts) -> list[dict[str, Any]]:
 @router.post("/conversation/save")
 def save(said: Said, parts: Parts) -> dict[str, Any]:
     """Add a message."""
-    message = {"role": said.role, "content": said.content or "", "timestamp": now(), "model_id": said.model_id}
+    content = said.content or ""
+    if said.role == "assistant" and said.model_id:
+        # The app sends the answer before this one: what the model said last is the truth.
+        content = parts.inference.last_answer(said.model_id) or content
+    message = {"role": said.role, "content": content, "timestamp": now(), "model_id": said.model_id}
 
     def add(document: dict[str, Any] | None) -> dict[str, Any]:
         begun = document or {

@@ -1,0 +1,204 @@
+"""Models that answer, each in a process of its own, against what plain transformers and peft generate."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from tests.builders import models
+from tests.builders.backend import DEADLINE, Backend, run, running_backend, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.runtime
+
+PROMPT = "The red fox"
+GREEDY: dict[str, Any] = {"prompt": PROMPT, "max_tokens": 12, "temperature": 0, "repetition_penalty": 1}
+
+# What a user would write by hand: the likeliest continuations without and with the adapter.
+PLAIN = """
+import json, sys, torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model, adapter, prompt, count = sys.argv[1:]
+tokenizer = AutoTokenizer.from_pretrained(model)
+tokens = tokenizer(prompt, return_tensors="pt")
+def say(model):
+    out = model.generate(**tokens, max_new_tokens=int(count), do_sample=False)[0]
+    return tokenizer.decode(out[tokens["input_ids"].shape[1]:], skip_special_tokens=True)
+base = AutoModelForCausalLM.from_pretrained(model).eval()
+print(json.dumps([say(base), say(PeftModel.from_pretrained(base, adapter).eval())]))
+"""
+
+
+@pytest.fixture(scope="module")
+def material(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("material")
+    run(runtime_python, Path(models.__file__), folder)
+    # The same model, with room for a generation that takes minutes.
+    (folder / "endless").mkdir()
+    for path in (folder / "model").iterdir():
+        (folder / "endless" / path.name).write_bytes(path.read_bytes())
+    config = json.loads((folder / "model" / "config.json").read_text())
+    del config["eos_token_id"]
+    (folder / "endless" / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 1_000_000}))
+    (folder / "endless" / "generation_config.json").unlink()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def backend(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    folder = tmp_path_factory.mktemp("inference")
+    with running_backend(runtime_python, folder / "data", environment={"HF_HUB_OFFLINE": "1"}, cwd=folder) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def job(backend: Backend, material: Path) -> dict[str, Any]:
+    """A small training whose adapter the tests put on its model."""
+    settings = {"learning_rate": 1e-2, "batch_size": 8, "max_steps": 8, "max_seq_length": 64}
+    job_id = backend.train(model=str(material / "model"), dataset=str(material / "dataset.jsonl"), **settings)
+    return backend.wait_for_job(job_id, "completed", "failed")
+
+
+@pytest.fixture(scope="module")
+def loaded(backend: Backend, material: Path, job: dict[str, Any]) -> dict[str, Any]:
+    return load(backend, material / "model", job["adapter_path"])
+
+
+def load(backend: Backend, model: Path, adapter: str | None = None) -> dict[str, Any]:
+    answer = backend.post("/api/inference/load", json={"model_id": str(model), "adapter_path": adapter})
+    assert answer.status_code == 200, answer.text
+    entry: dict[str, Any] = answer.json()
+    return entry
+
+
+def frames(backend: Backend, request: Any) -> list[dict[str, Any]]:
+    with backend.websocket("/api/inference/stream") as socket:
+        socket.send(request if isinstance(request, str) else json.dumps(request))
+        told: list[dict[str, Any]] = []
+        while not told or told[-1]["type"] not in {"complete", "error"}:
+            told.append(json.loads(socket.recv(timeout=DEADLINE)))
+    return told
+
+
+def test_a_loaded_model_is_listed_under_a_name_that_a_url_can_hold(backend: Backend, loaded: dict[str, Any]) -> None:
+    (entry,) = [one for one in backend.get("/api/inference/models/loaded").json()["models"] if one == loaded]
+    assert set(entry["model_id"]) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+    assert entry["memory_usage_mb"] > 1
+    assert psutil.Process(entry["pid"]).is_running()
+
+
+def test_loading_the_same_again_is_the_same(
+    backend: Backend, material: Path, job: dict[str, Any], loaded: dict[str, Any]
+) -> None:
+    assert load(backend, material / "model", job["job_id"]) == loaded  # an adapter of ours goes by its id, too
+
+
+def test_base_and_adapter_answer_as_plain_transformers_and_peft_do(
+    runtime_python: Path, backend: Backend, material: Path, job: dict[str, Any], loaded: dict[str, Any]
+) -> None:
+    arguments = (str(material / "model"), job["adapter_path"], PROMPT, str(GREEDY["max_tokens"]))
+    expected = json.loads(run(runtime_python, "-c", PLAIN, *arguments))
+    compared = backend.post("/api/inference/compare", json=GREEDY | {"model_id": loaded["model_id"]}).json()
+    assert [compared["base"]["response"], compared["adapter"]["response"]] == expected
+    assert expected[0] != expected[1]
+    answer = backend.post("/api/inference/generate", json=GREEDY | {"model_id": loaded["model_id"]}).json()
+    assert answer["response"] == expected[1]
+    assert answer["tokens_generated"] == GREEDY["max_tokens"]
+    assert answer["tokens_per_second"] > 0
+    assert answer["generation_time_seconds"] > 0
+
+
+def test_a_stream_gives_the_same_text_piece_by_piece(backend: Backend, loaded: dict[str, Any]) -> None:
+    whole = backend.post("/api/inference/generate", json=GREEDY | {"model_id": loaded["model_id"]}).json()
+    told = frames(backend, GREEDY | {"model_id": loaded["model_id"], "stream": True, "top_k": None})
+    assert [frame["type"] for frame in told] == ["start", *["token"] * (len(told) - 2), "complete"]
+    assert "".join(frame["token"] for frame in told[1:-1]) == whole["response"]
+    assert told[-1]["total_tokens"] == whole["tokens_generated"]
+
+
+def test_the_same_seed_gives_the_same_text(backend: Backend, loaded: dict[str, Any]) -> None:
+    body = {"model_id": loaded["model_id"], "prompt": PROMPT, "max_tokens": 8, "temperature": 1.5}
+    texts = [
+        backend.post("/api/inference/generate", json=body | {"seed": seed}).json()["response"] for seed in (1, 1, 2)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_what_the_model_said_last_is_what_a_conversation_keeps(backend: Backend, loaded: dict[str, Any]) -> None:
+    answer = backend.post("/api/inference/generate", json=GREEDY | {"model_id": loaded["model_id"]}).json()
+    said = {
+        "conversation_id": "conv_1",
+        "role": "assistant",
+        "content": "the answer before",
+        "model_id": loaded["model_id"],
+    }
+    backend.post("/api/inference/conversation/save", json=said)
+    (message,) = backend.get("/api/inference/conversation/conv_1").json()["messages"]
+    assert message["content"] == answer["response"]
+
+
+def test_who_goes_away_cancels_and_the_next_is_answered(backend: Backend, material: Path) -> None:
+    entry = load(backend, material / "endless")
+    with backend.websocket("/api/inference/stream") as socket:
+        request = {"model_id": entry["model_id"], "prompt": PROMPT, "max_tokens": 32_768, "temperature": 0}
+        socket.send(json.dumps(request))
+        while json.loads(socket.recv(timeout=DEADLINE))["type"] != "token":
+            pass
+    # Were it still generating, this would have to wait for the rest of 32,768 tokens.
+    assert backend.post("/api/inference/generate", json=GREEDY | {"model_id": entry["model_id"]}).status_code == 200
+    assert backend.get("/api/health").status_code == 200
+
+
+def test_unloading_ends_the_process_that_held_the_memory(backend: Backend, material: Path) -> None:
+    entry = load(backend, material / "qwen2")
+    unloaded = backend.post(f"/api/inference/models/{entry['model_id']}/unload").json()
+    assert unloaded["status"] == "unloaded"
+    assert not psutil.pid_exists(entry["pid"])
+    assert entry["model_id"] not in backend.get("/api/inference/models/loaded").text
+    again = backend.post(f"/api/inference/models/{entry['model_id']}/unload")
+    assert (again.status_code, again.json()["code"]) == (404, "model-not-loaded")
+
+
+def test_a_killed_process_ends_its_stream_with_an_error_and_leaves_the_list(backend: Backend, material: Path) -> None:
+    entry = load(backend, material / "endless")
+    with backend.websocket("/api/inference/stream") as socket:
+        socket.send(json.dumps({"model_id": entry["model_id"], "prompt": PROMPT, "max_tokens": 32_768}))
+        while (frame := json.loads(socket.recv(timeout=DEADLINE)))["type"] != "error":
+            if frame["type"] == "token" and psutil.pid_exists(entry["pid"]):
+                psutil.Process(entry["pid"]).kill()
+    assert frame["code"] == "inference-ended"
+    wait_until(
+        lambda: entry["model_id"] not in backend.get("/api/inference/models/loaded").text, "the model has left the list"
+    )
+
+
+@pytest.mark.parametrize("request_", ["{", "[]", "{}", '{"model_id": "none", "prompt": "x"}', '{"model_id": 5}'])
+def test_a_stream_that_cannot_be_ends_with_an_error_frame(backend: Backend, request_: str) -> None:
+    (frame,) = frames(backend, request_)
+    assert frame["type"] == "error"
+    assert isinstance(frame["error"], str)
+
+
+def test_what_cannot_be_loaded_says_why(backend: Backend, material: Path) -> None:
+    (material / "no-adapter").mkdir(exist_ok=True)
+    for body, status, code in [
+        ({"model_id": "/no/such/folder"}, 422, "model-missing"),
+        ({"model_id": "nobody/no-such-model"}, 422, "model-not-loaded"),
+        ({"model_id": str(material / "model"), "adapter_path": "/no/adapter"}, 422, "model-missing"),
+        (
+            {"model_id": str(material / "model"), "adapter_path": str(material / "no-adapter")},
+            422,
+            "adapter-not-loaded",
+        ),
+    ]:
+        answer = backend.post("/api/inference/load", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    too_long = {"model_id": load(backend, material / "model")["model_id"], "prompt": "fox " * 500}
+    assert backend.post("/api/inference/generate", json=too_long).json()["code"] == "prompt-not-fitting"
