@@ -7,31 +7,7 @@ const { Arch } = require('electron-builder');
 const { checkArtifacts } = require('./build/artifacts');
 const { checkPacked } = require('./build/after-pack');
 const { checkEngineFolder } = require('./build/engine-folder');
-
-const ROOT = path.join(__dirname, '..');
-
-/** electron-builder's words for a machine, and conda's. @type {Readonly<Record<string, string>>} */
-const PLATFORMS = Object.freeze({
-  'linux x64': 'linux-64',
-  'linux arm64': 'linux-aarch64',
-  'darwin x64': 'osx-64',
-  'darwin arm64': 'osx-arm64',
-  'win32 x64': 'win-64',
-});
-
-/**
- * Returns where the engine of a platform was staged.
- *
- * @param {string} electronPlatform
- * @param {string} arch
- */
-function resourcesOf(electronPlatform, arch) {
-  const given = process.env.PEFT_STUDIO_RESOURCES;
-  if (given) return path.resolve(given);
-  const platform = PLATFORMS[`${electronPlatform} ${arch}`];
-  if (platform === undefined) throw new Error(`There is no engine for ${electronPlatform} on ${arch}.`);
-  return path.join(ROOT, 'dist', platform, 'resources');
-}
+const { resourcesOf } = require('./build/platforms');
 
 /** The folder of the engine that is being packed. */
 let staged = '';
@@ -48,7 +24,7 @@ module.exports = {
 
   // Before anything is copied the staged engine is checked: of a folder that is not there, electron-builder only warns.
   beforePack: async ({ electronPlatformName, arch }) => {
-    const engine = resourcesOf(electronPlatformName, Arch[arch]);
+    const engine = resourcesOf(electronPlatformName, Arch[arch], process.env.PEFT_STUDIO_RESOURCES);
     await checkEngineFolder(engine, electronPlatformName);
     staged = engine;
     process.env.PEFT_STUDIO_ENGINE = path.relative(__dirname, engine); // extraResources takes it relative to here

@@ -4,10 +4,10 @@
 
 const { EventEmitter } = require('node:events');
 const { setTimeout: pause } = require('node:timers/promises');
-const { Child } = require('./child');
 const { EngineError, explain, failureOf, failureOfError } = require('./errors');
 const { TIMING, askHealth, awaitHealth, watchHealth } = require('./health');
-const { PORT, SHOWN_ENVIRONMENT, checkEngine, engineEnvironment, greetingOf } = require('./paths');
+const { PORT, checkEngine, greetingOf, nameOf } = require('./paths');
+const { Run } = require('./run');
 const { INITIAL, MOST_RESTARTS, reduce } = require('./state');
 const { PATIENCE, stopChild } = require('./stop');
 
@@ -29,31 +29,7 @@ const SLOW_START_MS = 5_000;
  *   patience?: Readonly<import('./stop').Patience>,
  *   backOff?: readonly number[],
  * }>} Options
- *
- * @typedef {Readonly<{
- *   pid: number | null,
- *   command: string,
- *   args: readonly string[],
- *   cwd: string,
- *   env: Readonly<NodeJS.ProcessEnv>,
- *   startTime: string,
- *   status: 'starting' | 'running' | 'stopping' | 'stopped' | 'crashed',
- * }>} ProcessInfo
- *
- * @typedef {Readonly<{listeningMs: number | null, readyMs: number | null}>} StartupMetrics since the last start
  */
-
-/** @type {Readonly<Record<import('./state').Phase, ProcessInfo['status']>>} */
-const PROCESS_STATUS = Object.freeze({
-  stopped: 'stopped',
-  starting: 'starting',
-  listening: 'starting',
-  ready: 'running',
-  unhealthy: 'running',
-  ending: 'stopping',
-  waiting: 'crashed',
-  failed: 'crashed',
-});
 
 /**
  * Emits `state` (state, before) after each change, and `event` for each event of the engine.
@@ -61,15 +37,8 @@ const PROCESS_STATUS = Object.freeze({
 class BackendServiceManager extends EventEmitter {
   #options;
   #state = INITIAL;
-  /** @type {Child | null} */
-  #child = null;
-  /** @type {ProcessInfo | null} */
-  #process = null;
-  /** @type {StartupMetrics} */
-  #metrics = Object.freeze({ listeningMs: null, readyMs: null });
-  #startedAt = 0;
-  /** Between a child's number and its process. */
-  #making = false;
+  /** The present start, or the last one. */
+  #run = new Run();
   /** What the present phase does ends with it. */
   #scope = new AbortController();
 
@@ -97,20 +66,17 @@ class BackendServiceManager extends EventEmitter {
 
   /** Starts the engine; settles when it is ready, and rejects with EngineError when it has failed or was stopped. */
   start() {
-    this.#dispatch({ type: 'start' });
-    return this.#ready();
+    return this.#bring({ type: 'start' });
   }
 
-  /** Stops the engine gently and starts it again. */
+  /** Stops the engine gently and starts it again; settles as `start` does. */
   restart() {
-    this.#dispatch({ type: 'restart', forced: false });
-    return this.#ready();
+    return this.#bring({ type: 'restart', forced: false });
   }
 
-  /** Kills the engine and starts it again. */
+  /** Kills the engine and starts it again; settles as `start` does. */
   forceRestart() {
-    this.#dispatch({ type: 'restart', forced: true });
-    return this.#ready();
+    return this.#bring({ type: 'restart', forced: true });
   }
 
   /** Stops the engine; settles when none of its processes is left, and rejects where some cannot be ended. */
@@ -137,19 +103,20 @@ class BackendServiceManager extends EventEmitter {
     return Object.freeze({
       running: phase === 'ready' || phase === 'unhealthy',
       port: address?.port ?? PORT,
-      pid: this.#process?.pid ?? undefined,
-      startTime: this.#process?.startTime ?? null,
+      pid: this.#run.child?.pid ?? undefined,
+      startTime: this.#run.startTime,
       restartAttempts: restarts,
     });
   }
 
-  /** @returns {ProcessInfo | null} of the present process, or the last one; without its token */
+  /** @returns {import('./run').ProcessInfo | null} of the present process, or the last one */
   processInfo() {
-    return this.#process && Object.freeze({ ...this.#process, status: PROCESS_STATUS[this.#state.phase] });
+    return this.#run.describe(this.#state.phase);
   }
 
+  /** @returns {import('./run').StartupMetrics} */
   metrics() {
-    return this.#metrics;
+    return this.#run.metrics;
   }
 
   /** @returns {Promise<import('./health').Health>} */
@@ -163,7 +130,9 @@ class BackendServiceManager extends EventEmitter {
     return failure && explain(failure, { exhausted: phase === 'failed' && restarts >= MOST_RESTARTS });
   }
 
-  async #ready() {
+  /** @param {import('./state').Event} wish */
+  async #bring(wish) {
+    this.#dispatch(wish);
     await this.#until(({ phase }) => phase === 'ready' || phase === 'failed' || phase === 'stopped');
     if (this.#state.phase !== 'ready') throw this.#error();
   }
@@ -218,8 +187,6 @@ class BackendServiceManager extends EventEmitter {
       case 'listening':
         return this.#awaitReady(signal);
       case 'ready':
-        this.#measureReady();
-        return this.#watch(signal);
       case 'unhealthy':
         return this.#watch(signal);
       case 'ending':
@@ -236,65 +203,43 @@ class BackendServiceManager extends EventEmitter {
   /** @param {number} number of the child */
   async #make(number) {
     const { place, platform, log } = this.#options;
-    this.#startedAt = performance.now();
-    this.#metrics = Object.freeze({ listeningMs: null, readyMs: null });
+    const run = new Run();
+    this.#run = run;
     if (place.mode === 'remote') {
       log.info(`engine, remote: ${place.url}`);
       this.#dispatch({ type: 'said', child: number, event: greetingOf(place) });
       return;
     }
-    this.#making = true;
+    run.making = true;
     try {
       const program = await checkEngine(place, platform);
-      if (this.#state.phase !== 'starting')
-        throw new EngineError('PROCESS_START_FAILED', 'Stopped before it was started.');
+      if (this.#state.phase !== 'starting') throw new EngineError('backend-ended', 'Stopped before it was started.');
       log.info(`engine, ${place.mode}: ${program.command} ${program.args.join(' ')}`);
       this.#spawn(number, program);
     } catch (error) {
       this.#finish(number, failureOfError(error));
     } finally {
-      this.#making = false;
+      run.making = false;
     }
   }
 
-  /** @param {number} number @param {Readonly<{command: string, args: readonly string[], cwd: string}>} program */
-  #spawn(number, { command, args, cwd }) {
+  /** @param {number} number @param {import('./run').Found} program */
+  #spawn(number, program) {
+    const run = this.#run;
     const { platform, environment, log, orphan } = this.#options;
-    const env = engineEnvironment(environment, this.token);
-    const child = new Child(
-      { command, args, cwd, env, platform },
-      {
-        onEvent: (event) => this.#hear(number, event),
-        onLine: (line, stream) => log.line(stream, line),
-      },
+    const child = run.spawn(
+      program,
+      { platform, environment, token: this.token },
+      { onEvent: (event) => this.#hear(number, event), onLine: (line, stream) => log.line(stream, line) },
     );
-    this.#child = child;
-    const startTime = new Date().toISOString();
-    this.#process = Object.freeze({
-      pid: child.pid,
-      command,
-      args,
-      cwd,
-      env: SHOWN_ENVIRONMENT,
-      startTime,
-      status: 'starting',
-    });
-    const recorded = Promise.resolve(child.pid === null ? undefined : orphan?.write(child.pid));
-    const settled = recorded.catch((error) => log.error(`the running engine could not be recorded: ${error.message}`));
-    child.ended.then(async (end) => {
-      this.#child = null;
-      await settled;
-      if (end.gone) await orphan?.remove();
-      this.#finish(number, failureOf(end, this.#state.announced));
-    });
+    const complain = (/** @type {Error} */ error) =>
+      log.error(`the running engine could not be recorded: ${error.message}`);
+    run.follow(child, orphan, complain).then((end) => this.#finish(number, failureOf(end, this.#state.announced)));
   }
 
   /** @param {number} number @param {Readonly<import('./events').EngineEvent>} event */
   #hear(number, event) {
-    if (event.event === 'listening') {
-      const listeningMs = performance.now() - this.#startedAt;
-      this.#metrics = Object.freeze({ ...this.#metrics, listeningMs });
-    }
+    if (event.event === 'listening') this.#run.noteListening();
     this.emit('event', event);
     this.#dispatch({ type: 'said', child: number, event });
   }
@@ -304,23 +249,19 @@ class BackendServiceManager extends EventEmitter {
     const { place, log } = this.#options;
     this.#dispatch({ type: 'ended', child: number, failure });
     if (this.#state.failure === null) return;
-    const backendPath =
-      place.mode === 'production' ? place.command : place.mode === 'development' ? place.backend : place.url;
-    log.failure({ mode: place.mode, backendPath, failure: this.#state.failure });
+    log.failure({ mode: place.mode, backendPath: nameOf(place), failure: this.#state.failure });
   }
 
   /** @param {AbortSignal} signal */
   async #awaitReady(signal) {
     const child = /** @type {number} */ (this.#state.child);
-    const healthy = await awaitHealth(this.base, { timing: this.#options.timing, signal });
+    const { timing, log } = this.#options;
+    const healthy = await awaitHealth(this.base, { timing, signal });
+    if (healthy) this.#run.noteReady();
+    const { readyMs } = this.#run.metrics;
+    if (readyMs !== null && readyMs > SLOW_START_MS)
+      log.warn(`the engine was ready only after ${Math.round(readyMs)} ms`);
     this.#dispatch(healthy ? { type: 'healthy', child, at: performance.now() } : { type: 'hung', child });
-  }
-
-  #measureReady() {
-    if (this.#metrics.readyMs !== null) return;
-    const readyMs = performance.now() - this.#startedAt;
-    this.#metrics = Object.freeze({ ...this.#metrics, readyMs });
-    if (readyMs > SLOW_START_MS) this.#options.log.warn(`the engine was ready only after ${Math.round(readyMs)} ms`);
   }
 
   /** @param {AbortSignal} signal */
@@ -336,11 +277,12 @@ class BackendServiceManager extends EventEmitter {
 
   async #end() {
     const { child: number, forced, address } = this.#state;
-    if (this.#child !== null) {
+    const { child } = this.#run;
+    if (child !== null) {
       const line = address && { base: this.base, token: this.token };
       const { patience, log } = this.#options;
-      await stopChild(this.#child, { line, forced, patience, note: (text) => log.warn(text) });
-    } else if (!this.#making) {
+      await stopChild(child, { line, forced, patience, note: (text) => log.warn(text) });
+    } else if (!this.#run.making) {
       // A remote engine: it is not ours to end.
       this.#finish(/** @type {number} */ (number), failureOfError(new EngineError('backend-ended', 'Left alone.')));
     }

@@ -6,7 +6,7 @@ const { spawn } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
-const { app, BrowserWindow, dialog, ipcMain, Menu, Notification, shell } = require('electron');
+const { app, dialog, ipcMain, Menu, Notification, shell } = require('electron');
 const { autoUpdater } = require('electron-updater');
 const { ENGINE: ENGINE_CHANNELS } = require('../channels');
 const { watchArrival } = require('./arrival');
@@ -62,9 +62,9 @@ function run() {
   const environment = process.env;
   const manager = new BackendServiceManager({ place: place(), platform, environment, token, log, orphan });
   const presenter = new Presenter(manager);
-  /** @type {BrowserWindow | null} */
+  /** @type {import('electron').BrowserWindow | null} */
   let engineWindow = null;
-  /** @type {BrowserWindow | null} */
+  /** @type {import('electron').BrowserWindow | null} */
   let appWindow = null;
 
   /** @param {string} channel @param {unknown} payload */

@@ -209,6 +209,12 @@ function greetingOf(place) {
   });
 }
 
+/** @param {Place} place @returns {string} what runs there, for logs */
+function nameOf(place) {
+  if (place.mode === 'remote') return place.url;
+  return place.mode === 'production' ? place.command : place.backend;
+}
+
 module.exports = {
   PORT,
   SHOWN_ENVIRONMENT,
@@ -219,4 +225,5 @@ module.exports = {
   greetingOf,
   isNewEnough,
   locateEngine,
+  nameOf,
 };

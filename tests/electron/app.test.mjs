@@ -149,6 +149,55 @@ test('a failure is shown with its remedy, and the button tries again', async () 
   await ready();
 });
 
+const BROKEN = {
+  event: 'failed',
+  code: 'install-damaged',
+  message: 'Not whole.',
+  remedy: 'Repair it.',
+  path: null,
+  log: null,
+};
+
+test('the Repair button stops the engine, repairs it before everybody’s eyes, and starts it again', async () => {
+  const repairs = [
+    { say: { event: 'step', name: 'restore', done: 1, total: 4, unit: 'bytes' } },
+    { say: { event: 'result', act: 'repair', did: 'restored' } },
+    { exit: 0 },
+  ];
+  const { next, ask, ready } = startApp({ start: [{ serve: {} }], '--repair': repairs });
+  await ready();
+  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
+  await next(({ payload }) => payload?.progress?.step === 'restore');
+  await ready();
+  expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'answer' });
+});
+
+test('a repair that fails is shown with its own reason', async () => {
+  const { next, ask, ready } = startApp({ start: [{ serve: {} }], '--repair': [{ say: BROKEN }, { exit: 89 }] });
+  await ready();
+  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
+  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  expect(payload.problem).toMatchObject({
+    message: 'Not whole.',
+    remedy: 'Repair it.',
+    end: 'It ended with status 89.',
+  });
+  expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'refusal' });
+});
+
+test('cancelled in the middle of a repair, the app ends and leaves nobody', async () => {
+  const { app, root, next, ask, ready } = startApp({
+    start: [{ serve: {} }],
+    '--repair': [{ say: { event: 'step', name: 'restore', done: 1, total: 4, unit: 'bytes' } }],
+  });
+  await ready();
+  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
+  await next(({ payload }) => payload?.progress?.step === 'restore');
+  ask({ invoke: 'engine-press', args: ['cancel'], from: 'peft-studio://engine/' });
+  await once(app, 'exit');
+  await awaitNobody(root, 1_000);
+});
+
 test('quitting takes at most 1.5 s, and leaves nobody', async () => {
   const { app, root, ask, ready, next } = startApp();
   await ready();

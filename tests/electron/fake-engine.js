@@ -7,6 +7,8 @@
 //   {"deaf": true}      ignore signals and stdin  {"spawn": true}      a grandchild in the same group, deaf too
 //   {"exit": 3}         end with a status         {"die": "SIGSEGV"}   end by a signal
 //   {"once": file, "steps": […]}                  do these only as long as `file` is not there, and make it
+//
+// An object instead of the list has a list for each act: {"start": […], "--repair": […]}.
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
@@ -85,4 +87,6 @@ async function follow(steps) {
   }
 }
 
-follow(JSON.parse(process.env.FAKE_ENGINE ?? '[{"serve": {}}]'));
+const asked = JSON.parse(process.env.FAKE_ENGINE ?? '[{"serve": {}}]');
+const act = process.argv.find((argument) => Object.hasOwn(asked, argument));
+follow(Array.isArray(asked) ? asked : asked[act ?? 'start']);

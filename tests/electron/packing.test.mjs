@@ -1,78 +1,16 @@
 // electron-builder packs the app around a stand-in for Electron, and the engine is started from what it packed.
 
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { FuseV1Options, getCurrentFuseWire } from '@electron/fuses';
 import { describe, expect, test } from 'vitest';
 import { judgeArtifact } from '../../electron-resources/build/artifacts.js';
 import { checkCopy, checkEngineFolder } from '../../electron-resources/build/engine-folder.js';
-import { fakeResources, folder, service } from './engines.mjs';
-
-const HERE = path.join(import.meta.dirname, '..', '..', 'electron-resources');
-const BUILDER = path.join(HERE, 'node_modules', 'electron-builder', 'cli.js');
-const { version: ELECTRON } = JSON.parse(
-  fs.readFileSync(path.join(HERE, 'node_modules', 'electron', 'package.json'), 'utf8'),
-);
-
-const digest = (content) => createHash('sha256').update(content).digest('hex');
-const named = (name, content) => ({ name, size: Buffer.byteLength(content), sha256: digest(content) });
-
-/** A staged engine: the fake program, with the documents that the real one has. */
-function staged() {
-  const { resourcesPath, program } = fakeResources();
-  const made = path.join(resourcesPath, 'backend');
-  const write = (name, content) => fs.writeFileSync(path.join(made, name), content);
-  const script = fs.readFileSync(program, 'utf8');
-  write('runtime.tar.zst', 'an archive');
-  write('index.json.zst', 'an index');
-  write(
-    'manifest.json',
-    JSON.stringify({ parts: [named('runtime.tar.zst', 'an archive')], index: named('index.json.zst', 'an index') }),
-  );
-  write('engine.json', JSON.stringify({ path: 'peft_engine', size: script.length, checksum: digest(script) }));
-  fs.mkdirSync(path.join(made, '_internal', 'lib'), { recursive: true });
-  write('_internal/lib/python.so', 'a library');
-  fs.symlinkSync('python.so', path.join(made, '_internal', 'lib', 'python.so.1'));
-  return made;
-}
-
-/** A folder as Electron's own download has it; its program holds what fuses are written into, and nothing else. */
-function standIn() {
-  const made = folder();
-  const wire = Buffer.concat([
-    Buffer.from('dL7pKGdnNz796PbbjQWNKmHXBZaB9tsX'),
-    Buffer.from([1, 9]),
-    Buffer.from('011001011'),
-  ]);
-  fs.writeFileSync(path.join(made, 'electron'), Buffer.concat([Buffer.from('\x7fELF'), wire]), { mode: 0o755 });
-  for (const name of ['LICENSE', 'LICENSES.chromium.html']) fs.writeFileSync(path.join(made, name), '');
-  fs.writeFileSync(path.join(made, 'version'), ELECTRON);
-  fs.mkdirSync(path.join(made, 'locales'));
-  fs.mkdirSync(path.join(made, 'resources'));
-  return made;
-}
-
-/** Packs the app; returns the folder that it was packed to. */
-async function pack(engine) {
-  const output = folder();
-  const args = [
-    BUILDER,
-    '--dir',
-    '--linux',
-    '--x64',
-    '--config',
-    'electron-builder.config.js',
-    `-c.electronDist=${standIn()}`,
-    `-c.directories.output=${output}`,
-  ];
-  const env = { ...process.env, PEFT_STUDIO_RESOURCES: engine };
-  await promisify(execFile)(process.execPath, args, { cwd: HERE, env });
-  return path.join(output, 'linux-unpacked');
-}
+import { PLATFORMS, resourcesOf } from '../../electron-resources/build/platforms.js';
+import { locateEngine } from '../../electron-resources/main/paths.js';
+import { folder, service } from './engines.mjs';
+import { pack, staged } from './packed.mjs';
 
 describe('a packed app', { timeout: 60_000 }, () => {
   test('holds the engine whole, which starts from there, and has its fuses set', async () => {
@@ -97,20 +35,6 @@ describe('a packed app', { timeout: 60_000 }, () => {
     expect(on.map((fuse) => String.fromCharCode(fuses[fuse]))).toEqual(['1', '1', '1']);
   });
 
-  test.runIf(process.env.PEFT_STUDIO_RESOURCES !== undefined)(
-    'holds the staged engine, which runs from there',
-    async () => {
-      const packed = await pack(path.resolve(process.env.PEFT_STUDIO_RESOURCES));
-      const program = path.join(packed, 'resources', 'backend', 'peft_engine');
-      const { stdout } = await promisify(execFile)(program, ['--status', '--json', '--home', folder()]);
-      expect(JSON.parse(stdout.trim().split('\n').at(-1))).toMatchObject({
-        event: 'result',
-        act: 'status',
-        state: 'missing',
-      });
-    },
-  );
-
   test.each([
     ['no engine at all', (engine) => fs.rmSync(engine, { recursive: true }), 'engine.json'],
     [
@@ -124,6 +48,37 @@ describe('a packed app', { timeout: 60_000 }, () => {
     spoil(engine);
     await expect(pack(engine)).rejects.toMatchObject({ stdout: expect.stringContaining(reason) });
   });
+});
+
+// Feature: python-backend-bundling, Property 5: platform naming
+test('every machine has the engine of its own platform, under the name that this platform runs, or none', () => {
+  const machine = fc.record({
+    platform: fc.constantFrom('linux', 'darwin', 'win32', 'freebsd'),
+    arch: fc.constantFrom('x64', 'arm64', 'ia32', 'armv7l', 'universal'),
+  });
+  const families = { linux: /^linux-(64|aarch64)$/, darwin: /^osx-(64|arm64)$/, win32: /^win-64$/ };
+  fc.assert(
+    fc.property(machine, ({ platform, arch }) => {
+      if (!Object.hasOwn(PLATFORMS, `${platform} ${arch}`)) {
+        expect(() => resourcesOf(platform, arch)).toThrow(`no engine for ${platform} on ${arch}`);
+        return;
+      }
+      const [name, last] = resourcesOf(platform, arch).split(path.sep).slice(-2);
+      expect(last).toBe('resources');
+      expect(name).toMatch(families[platform]);
+      expect(/64$/.test(name) && /arm|aarch/.test(name)).toBe(arch === 'arm64');
+      const { command } = locateEngine({
+        isPackaged: true,
+        platform,
+        resourcesPath: '/r',
+        repository: '',
+        environment: {},
+      });
+      expect(command.endsWith('.exe')).toBe(platform === 'win32');
+    }),
+    { numRuns: 200 },
+  );
+  expect(new Set(Object.values(PLATFORMS)).size).toBe(Object.keys(PLATFORMS).length);
 });
 
 // Feature: python-backend-bundling, Property 6: resource access and executable bit
