@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
 from backend.routes import (
+    adapters,
     choices,
     configurations,
     conversations,
@@ -50,6 +51,7 @@ ROUTES = (
     models,
     datasets,
     training,
+    adapters,
     inference,
     conversations,
     configurations,

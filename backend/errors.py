@@ -13,6 +13,8 @@ BackendError
     ├── ModelMissing          model-missing          422
     ├── QuantizationNeedsCuda quantization-needs-cuda 422
     ├── ModelNotLoaded        model-not-loaded       404
+    ├── AdapterNotMergeable   adapter-not-mergeable  409
+    ├── NameTaken             name-taken             409
     ├── DocumentUnknown       profile-unknown, conversation-unknown … 404
     ├── SettingsInvalid       settings-invalid       422
     ├── ConfigurationInvalid  configuration-invalid  422
@@ -176,6 +178,29 @@ class ModelNotLoaded(RequestError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"No model {name!r} is loaded", "Load it with POST /api/inference/load.")
+
+
+class AdapterNotMergeable(RequestError):
+    """The adapter does not change weights, so that there is nothing to work into them."""
+
+    code = "adapter-not-mergeable"
+    status = 409
+
+    def __init__(self, adapter_id: str, method: str) -> None:
+        super().__init__(
+            f"Adapter {adapter_id} was trained by {method}, which leaves the model's weights alone",
+            "Use it beside its model, or train a LoRA.",
+        )
+
+
+class NameTaken(RequestError):
+    """Something of this name is there already."""
+
+    code = "name-taken"
+    status = 409
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is there already", "Choose another name.")
 
 
 class DocumentUnknown(RequestError):

@@ -18,6 +18,7 @@ import psutil
 
 from backend.clock import now
 from backend.documents import write_whole
+from backend.settings import user_folder
 
 KEPT = 500
 SEVERITY = {logging.WARNING: "medium", logging.ERROR: "high", logging.CRITICAL: "critical"}
@@ -121,7 +122,7 @@ def redacted(document: Any) -> Any:
 
 def redact(text: str) -> str:
     """Return a text without secrets and without the user's name in paths."""
-    return SECRET.sub(r"\1[redacted]", text.replace(str(Path.home()), "~"))
+    return SECRET.sub(r"\1[redacted]", text.replace(str(user_folder(Path("~"))), "~"))
 
 
 def _stamp() -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from backend import announce
+from backend.adapters.shelf import Adapters
 from backend.app import create_app
 from backend.datasets.store import Datasets
 from backend.documents import Shelf
@@ -30,6 +31,7 @@ from backend.models.local import hub_cache
 from backend.repeats import RepeatWatch
 from backend.routes.hardware import PROFILE_SECONDS
 from backend.services import Services
+from backend.settings import user_folder
 from backend.tasks.process import Tasks
 from backend.version import version
 
@@ -61,12 +63,13 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         queue=Queue(folders, watch.is_whole, settings.grace_seconds),
         journal=journal,
         hub=Hub(os.environ),
-        hub_cache=hub_cache(os.environ, Path.home()),
+        hub_cache=hub_cache(os.environ, user_folder(settings.data_dir)),
         configurations=Shelf(folders.configurations, "configuration"),
         conversations=Shelf(folders.conversations, "conversation"),
         datasets=Datasets(folders.datasets),
         tasks=Tasks(watch.is_whole),
         inference=Models(watch.is_whole, settings.log_dir),
+        adapters=Adapters(folders.adapters),
         repeats=RepeatWatch(),
         stop=lambda: server.stop("asked by a client"),
     )

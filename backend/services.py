@@ -8,6 +8,7 @@ from typing import cast
 
 from starlette.requests import HTTPConnection
 
+from backend.adapters.shelf import Adapters
 from backend.datasets.store import Datasets
 from backend.documents import Shelf
 from backend.engine import EngineWatch
@@ -39,6 +40,7 @@ class Services:
     datasets: Datasets
     tasks: Tasks
     inference: Models
+    adapters: Adapters
     repeats: RepeatWatch
     stop: Callable[[], None]
 

@@ -43,6 +43,14 @@ class Settings:
         return frozenset((APP_ORIGIN,) if self.asks_token else (APP_ORIGIN, *DEVELOPMENT_ORIGINS))
 
 
+def user_folder(instead: Path) -> Path:
+    """Return the user's own folder, or `instead` where the system knows of none, as in a bare container."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return instead
+
+
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Turn a command line and an environment into settings.
 
@@ -51,7 +59,7 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     options = _parser().parse_args(arguments)
     home = environment.get("PEFT_STUDIO_HOME_STATE")
     attempt = environment.get("PEFT_STUDIO_ATTEMPT")
-    default = Path(home, "data") if home else Path.home() / ".peft-studio"
+    default = Path(home, "data") if home else user_folder(Path()) / ".peft-studio"
     data_dir: Path = (options.data_dir or default).absolute()
     return Settings(
         host=options.host,

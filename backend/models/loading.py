@@ -58,6 +58,13 @@ def _source(name: str) -> dict[str, bool]:
 
 
 def _not_loaded(name: str, error: Exception) -> CannotWork:
+    from huggingface_hub.errors import LocalEntryNotFoundError  # type: ignore[import-not-found]  # in the runtime alone
+
+    if isinstance(error.__cause__ or error.__context__, LocalEntryNotFoundError):  # it asked the hub, in vain
+        message = f"The model {name} is not on this machine, and the hub cannot be reached"
+        return CannotWork(
+            "hub-unreachable", message, "Connect to the network, or give the full path of a model's folder."
+        )
     message = f"The model {name} cannot be loaded: {first_line(error)}"
     remedy = "Check its name and the network connection, or download it and give the full path of its folder."
     return CannotWork("model-not-loaded", message, remedy)

@@ -16,6 +16,7 @@ from backend.working import begin
 # Each is a function of keyword arguments; its module may import torch and its friends.
 TASKS = {
     "rows-of-parquet": "backend.tasks.parquet:write_rows",
+    "merge": "backend.tasks.merge:merge",
     "count-tokens": "backend.tasks.tokens:count",
 }
 

@@ -46,15 +46,14 @@ def put_adapter(base: Any, plan: TrainingPlan, folder: Path) -> Any:
     return model
 
 
-def save_adapter(model: Any, tokenizer: Any, plan: TrainingPlan, adapter: Path, folder: Path) -> None:
-    """Save a trained adapter and the tokenizer to the folder `adapter`, which appears whole or not at all."""
+def save_adapter(model: Any, plan: TrainingPlan, adapter: Path, folder: Path) -> Path:
+    """Save a trained adapter to a folder that `adapter` will be renamed from, and return it."""
     partial = adapter.with_name(adapter.name + ".partial")
     if plan.method == "pissa":
         model.save_pretrained(partial, path_initial_model_for_weight_conversion=str(folder / PISSA_START))
     else:
         model.save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    partial.rename(adapter)
+    return partial
 
 
 def _config(peft: Any, plan: TrainingPlan) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backend.adapters.shelf import RECORD
 from backend.clock import now
 from backend.datasets.rows import read_examples
+from backend.documents import write_whole
 from backend.models.loading import has_template, load_model, load_tokenizer, render
 from backend.training import checkpoints
 from backend.training.adapters import extra_tokens, put_adapter, save_adapter
@@ -75,7 +77,10 @@ def _train(
     if trainer.state.global_step < trainer.state.max_steps:
         tell(_note(f"Stopped after step {trainer.state.global_step} of {trainer.state.max_steps}"))
         return
-    save_adapter(model, tokenizer, plan, adapter, folder)
+    partial = save_adapter(model, plan, adapter, folder)
+    tokenizer.save_pretrained(partial)
+    write_whole(partial / RECORD, {"plan": plan.to_dict(), "metrics": _metrics(trainer), "created_at": now()})
+    partial.rename(adapter)  # there whole, or not at all
     tell(Saved(time=now(), adapter=str(adapter)))
 
 
@@ -106,6 +111,17 @@ def _length(plan: TrainingPlan, base: Any, tell: Callable[[Event], None]) -> int
         raise CannotWork("adapter-not-fitting", message, "Choose fewer virtual_tokens.")
     tell(Note(time=now(), level="WARN", message=f"The model takes {positions} positions: longer examples are cut"))
     return length
+
+
+def _metrics(trainer: Any) -> dict[str, Any]:
+    """Return how well the training went: its last losses, and how many steps and tokens it took."""
+    history = trainer.state.log_history
+    return {
+        "steps": trainer.state.global_step,
+        "tokens": int(trainer.state.num_input_tokens_seen),
+        "loss": next((entry["loss"] for entry in reversed(history) if "loss" in entry), None),
+        "val_loss": next((entry["eval_loss"] for entry in reversed(history) if "eval_loss" in entry), None),
+    }
 
 
 def _half(torch: Any, plan: TrainingPlan) -> Any:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.builders import models
-from tests.builders.backend import TOKEN, Backend, run, running_backend, wait_until
+from tests.builders.backend import TOKEN, Backend, running_backend, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +19,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.runtime
 
 HEAVY = {"torch", "transformers", "peft", "accelerate", "datasets", "tokenizers", "safetensors", "huggingface_hub"}
-
-
-@pytest.fixture(scope="module")
-def material(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a small model and a dataset in a folder."""
-    folder = tmp_path_factory.mktemp("material")
-    run(runtime_python, Path(models.__file__), folder)
-    return folder
 
 
 @pytest.fixture

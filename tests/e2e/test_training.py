@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.builders import models
-from tests.builders.backend import DEADLINE, Backend, run, running_backend
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.builders.backend import DEADLINE, Backend, run
+from tests.builders.models import SETTINGS
 
 PLAIN_SCRIPT = Path(models.__file__).with_name("plain_training.py")  # imports torch, so it is run, not imported
 
 pytestmark = pytest.mark.runtime
-
-SETTINGS: dict[str, Any] = {
-    "r": 8,
-    "lora_alpha": 16,
-    "lora_dropout": 0.05,
-    "target_modules": ["q_proj", "v_proj", "up_proj", "down_proj"],
-    "learning_rate": 1e-2,
-    "batch_size": 8,
-    "max_steps": 60,
-    "max_seq_length": 64,
-    "seed": 20261,
-}
 
 # What a user does with an adapter: plain transformers and peft. Prints the logits' largest change.
 EFFECT = """
@@ -43,31 +29,6 @@ with torch.no_grad():
     after = PeftModel.from_pretrained(base, adapter).eval()(**tokens).logits
 print((after - before).abs().max().item())
 """
-
-
-@pytest.fixture(scope="module")
-def material(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a small model and a dataset in a folder."""
-    folder = tmp_path_factory.mktemp("material")
-    run(runtime_python, Path(models.__file__), folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def backend(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    folder = tmp_path_factory.mktemp("training")
-    offline = {"HF_HUB_OFFLINE": "1"}
-    with running_backend(runtime_python, folder / "data", environment=offline, cwd=folder) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def trained(backend: Backend, material: Path) -> dict[str, Any]:
-    """Give a job that has completed."""
-    body = {"model": str(material / "model"), "dataset": str(material / "dataset.jsonl"), **SETTINGS}
-    job = backend.wait_for_job(backend.train(**body), "completed", "failed")
-    assert job["state"] == "completed", job["error"]
-    return job
 
 
 def losses(job: dict[str, Any]) -> list[float]:
@@ -148,25 +109,10 @@ def test_a_stopped_job_keeps_a_checkpoint(backend: Backend, material: Path) -> N
     assert checkpoint.name == f"checkpoint-{job['metrics'][-1]['step']}"
 
 
-@pytest.mark.parametrize(
-    ("changes", "code", "expected"),
-    [
-        pytest.param({"target_modules": ["no_such_layer"]}, "adapter-not-fitting", "no_such_layer", id="layer"),
-        pytest.param(
-            {"lora_alpha": 10**40},  # more than a 32-bit float can hold
-            "training-diverged",
-            "the loss of step",
-            id="diverging",
-        ),
-        pytest.param({"model": "nobody/no-such-model"}, "model-not-loaded", "nobody/no-such-model", id="hub id"),
-    ],
-)
-def test_a_training_that_cannot_be_done_says_why(
-    backend: Backend, material: Path, changes: dict[str, Any], code: str, expected: str
-) -> None:
-    body = {"model": str(material / "model"), "dataset": str(material / "dataset.jsonl"), "max_steps": 2} | changes
-    job = backend.wait_for_job(backend.train(**body), "failed", "completed")
+def test_a_training_that_cannot_be_done_says_why(backend: Backend, material: Path) -> None:
+    job_id = backend.train(model="nobody/no-such-model", dataset=str(material / "dataset.jsonl"), max_steps=2)
+    job = backend.wait_for_job(job_id, "failed", "completed")
     assert job["state"] == "failed"
-    assert job["error"]["code"] == code
-    assert expected in job["error"]["message"]
+    assert job["error"]["code"] == "hub-unreachable"
+    assert "nobody/no-such-model" in job["error"]["message"]
     assert job["error"]["remedy"]

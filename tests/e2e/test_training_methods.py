@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backend.methods import METHODS
-from tests.builders import models
 from tests.builders.backend import DEADLINE, REPOSITORY, clean_environment, run
 from tests.builders.models import ROWS
 
@@ -55,15 +54,6 @@ def request(folder: Path, name: str, **fields: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def material(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("material")
-    run(runtime_python, Path(models.__file__), folder)
-    said = [{"role": "user", "content": "Who sleeps?"}, {"role": "assistant", "content": "The red fox."}]
-    (folder / "chat.jsonl").write_text((json.dumps({"messages": said}) + "\n") * 8)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def results(runtime_python: Path, material: Path) -> Mapping[str, dict[str, Any]]:
     """Give what became of every training of this module, all done by one process."""
     requests = [
@@ -89,6 +79,8 @@ def results(runtime_python: Path, material: Path) -> Mapping[str, dict[str, Any]
         request(material, "chat", model=str(material / "qwen2"), dataset=str(material / "chat.jsonl"), max_steps=1),
         request(material, "plain-chat", dataset=str(material / "chat.jsonl"), max_steps=1),
     ]
+    said = [{"role": "user", "content": "Who sleeps?"}, {"role": "assistant", "content": "The red fox."}]
+    (material / "chat.jsonl").write_text((json.dumps({"messages": said}) + "\n") * 8)
     (material / "requests.json").write_text(json.dumps(requests))
     out = material / "out"
     out.mkdir()

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from tests.builders import models
-from tests.builders.backend import Backend, run, running_backend
+from tests.builders.backend import Backend, running_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,18 +29,14 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def body(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    folder = tmp_path_factory.mktemp("material")
-    run(runtime_python, Path(models.__file__), folder)
-    return {"model": str(folder / "model"), "dataset": str(folder / "dataset.jsonl"), **SETTINGS}
+def body(material: Path) -> dict[str, Any]:
+    return {"model": str(material / "model"), "dataset": str(material / "dataset.jsonl"), **SETTINGS}
 
 
 @pytest.fixture(scope="module")
-def straight(runtime_python: Path, body: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def straight(backend: Backend, body: dict[str, Any]) -> dict[str, Any]:
     """A job that nothing stopped."""
-    folder = tmp_path_factory.mktemp("straight")
-    with running_backend(runtime_python, folder / "data", cwd=folder) as backend:
-        return backend.wait_for_job(backend.train(**body), "completed", "failed")
+    return backend.wait_for_job(backend.train(**body), "completed", "failed")
 
 
 @pytest.fixture

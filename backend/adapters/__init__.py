@@ -1,0 +1,1 @@
+"""Finished adapters: found, described, merged and handed out."""

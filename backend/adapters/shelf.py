@@ -1,0 +1,102 @@
+"""The adapters of one data folder: a folder each, with what it was trained on and how well."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backend.documents import NAME
+from backend.engine import read_object
+from backend.errors import DocumentUnknown
+
+CONFIGURATION = "adapter_config.json"
+RECORD = "training.json"  # written by the worker that trained it
+WEIGHTS = "adapter_model.safetensors"
+MERGEABLE = frozenset({"LORA", "IA3"})
+LEAVING = ".leaving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adapter:
+    """A finished adapter. `size` in bytes; `plan` and `metrics` are empty for one that was put here by hand."""
+
+    id: str
+    name: str
+    path: str
+    method: str
+    base_model: str
+    created_at: str
+    size: int
+    mergeable: bool
+    plan: dict[str, Any]
+    metrics: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the adapter as JSON values."""
+        return dict(vars(self))
+
+
+class Adapters:
+    """Finds and removes adapters. Methods may be called from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def all(self) -> list[Adapter]:
+        """Return every adapter, the newest first."""
+        found = (describe(path) for path in self._folder.glob("*") if NAME.fullmatch(path.name))
+        return sorted((one for one in found if one is not None), key=lambda one: one.created_at, reverse=True)
+
+    def get(self, adapter_id: str) -> Adapter:
+        """Return one adapter. Raises DocumentUnknown."""
+        found = describe(self._folder / adapter_id) if NAME.fullmatch(adapter_id) else None
+        if found is None:
+            raise DocumentUnknown("adapter", adapter_id)
+        return found
+
+    def delete(self, adapter_id: str) -> None:
+        """Remove one adapter. Raises DocumentUnknown."""
+        leaving = self._folder / f".{self.get(adapter_id).id}{LEAVING}"
+        (self._folder / adapter_id).rename(leaving)  # there whole, or not at all
+        shutil.rmtree(leaving)
+
+
+def describe(folder: Path) -> Adapter | None:
+    """Return the adapter that a folder holds, or None if it holds none that is whole."""
+    configuration = read_object(folder / CONFIGURATION)
+    if configuration is None or not (folder / WEIGHTS).is_file():
+        return None
+    record = read_object(folder / RECORD) or {}
+    plan, metrics = record.get("plan"), record.get("metrics")
+    plan = plan if isinstance(plan, dict) else {}
+    kind = str(configuration.get("peft_type", ""))
+    written = datetime.fromtimestamp((folder / WEIGHTS).stat().st_mtime, UTC)
+    return Adapter(
+        id=folder.name,
+        name=str(plan.get("name") or folder.name),
+        path=str(folder),
+        method=str(plan.get("method") or kind.lower().replace("_", "-")),
+        base_model=str(configuration.get("base_model_name_or_path") or ""),
+        created_at=written.isoformat(timespec="milliseconds"),
+        size=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        mergeable=kind in MERGEABLE,
+        plan=plan,
+        metrics=metrics if isinstance(metrics, dict) else {},
+    )
+
+
+def zipped(adapter: Adapter, folder: Path) -> Path:
+    """Write a zip of an adapter's files to a new file in `folder`, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{adapter.id}-", suffix=".zip", delete=False) as file:
+        # Weights do not get smaller, and the rest is small.
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for path in sorted(Path(adapter.path).rglob("*")):
+                if path.is_file():
+                    archive.write(path, Path(adapter.id, path.relative_to(adapter.path)))
+        return Path(file.name)

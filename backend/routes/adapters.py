@@ -1,0 +1,91 @@
+"""Finished adapters: list, describe, compare, merge, export, delete."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
+
+from backend.adapters.shelf import zipped
+from backend.documents import NAME
+from backend.errors import AdapterNotMergeable, NameTaken
+from backend.services import Services, services
+
+router = APIRouter(prefix="/api/adapters")
+
+Parts = Annotated[Services, Depends(services)]
+
+
+class Merge(BaseModel):
+    """What to call the merged model, and whether it is for Ollama too."""
+
+    name: str = Field(pattern=f"^{NAME.pattern}$")
+    modelfile: bool = False
+
+
+@router.get("")
+def adapters(parts: Parts) -> dict[str, Any]:
+    """List the adapters, the newest first."""
+    return {"adapters": [adapter.to_dict() for adapter in parts.adapters.all()]}
+
+
+@router.get("/compare")
+def compare(ids: Annotated[list[str], Query(min_length=1)], parts: Parts) -> dict[str, Any]:
+    """Show how adapters were trained where they differ, and how well each learnt."""
+    found = [parts.adapters.get(adapter_id) for adapter_id in ids]
+    settings = sorted({name for adapter in found for name in adapter.plan})
+    differing = [name for name in settings if any(one.plan.get(name) != found[0].plan.get(name) for one in found)]
+    return {
+        "adapters": [
+            {"id": one.id, "metrics": one.metrics, "settings": {name: one.plan.get(name) for name in differing}}
+            for one in found
+        ]
+    }
+
+
+@router.get("/{adapter_id}")
+def adapter(adapter_id: str, parts: Parts) -> dict[str, Any]:
+    """Describe one adapter."""
+    return parts.adapters.get(adapter_id).to_dict()
+
+
+@router.delete("/{adapter_id}")
+def delete(adapter_id: str, parts: Parts) -> dict[str, str]:
+    """Remove one adapter."""
+    parts.adapters.delete(adapter_id)
+    return {"id": adapter_id, "status": "deleted"}
+
+
+@router.post("/{adapter_id}/merge")
+async def merge(adapter_id: str, body: Merge, parts: Parts) -> dict[str, Any]:
+    """Work an adapter into its base model's weights, as a new model beside the others."""
+    found = await asyncio.to_thread(parts.adapters.get, adapter_id)
+    if not found.mergeable:
+        raise AdapterNotMergeable(adapter_id, found.method)
+    destination = parts.folders.models / body.name
+    if await asyncio.to_thread(destination.exists):
+        raise NameTaken(str(destination))
+    await asyncio.to_thread(parts.folders.models.mkdir, parents=True, exist_ok=True)
+    merged: dict[str, Any] = await parts.tasks.run(
+        "merge",
+        base=found.base_model,
+        adapter=found.path,
+        destination=str(destination),
+        modelfile=body.modelfile,
+    )
+    return merged
+
+
+@router.get("/{adapter_id}/export", response_class=FileResponse)
+def export(adapter_id: str, parts: Parts) -> FileResponse:
+    """Give an adapter's folder as a zip, which every tool of the field reads."""
+    found = parts.adapters.get(adapter_id)
+    path = zipped(found, parts.folders.reports)
+    return FileResponse(
+        path,
+        media_type="application/zip",
+        filename=f"{adapter_id}.zip",
+        background=BackgroundTask(path.unlink),
+    )
