@@ -63,7 +63,7 @@ class Lock:
         file = rattler.LockFile([platform])
         file.set_channels(_ENVIRONMENT, [rattler.LockChannel(channel) for channel in self.channels])
         for record in self.records:
-            file.add_conda_package(_ENVIRONMENT, platform, _portable(record))
+            file.add_conda_package(_ENVIRONMENT, platform, _portable(record, self.channels))
         path.parent.mkdir(parents=True, exist_ok=True)
         file.to_path(path)
 
@@ -150,9 +150,9 @@ def _place(record: rattler.RepoDataRecord, path: Path, local: Path | None) -> No
     record.channel = f"{local.resolve().as_uri()}/"
 
 
-def _portable(record: rattler.RepoDataRecord) -> rattler.RepoDataRecord:
+def _portable(record: rattler.RepoDataRecord, channels: Sequence[str]) -> rattler.RepoDataRecord:
     """Return a record as the lock holds it: that of a local package without the folder that its channel is in."""
-    if not record.url.startswith("file:"):
+    if not record.url.startswith("file:") or record.url.startswith(tuple(channels)):
         return record
     inside = "/".join(record.url.split("/")[-2:])
     return rattler.RepoDataRecord(

@@ -194,11 +194,18 @@ def test_a_lock_that_no_longer_fits_is_refused_with_the_line(
         read_lock(path, ask(ENVIRONMENT.replace(*change, 1), Platform.LINUX_64), local=forge)
 
 
+def test_a_channel_in_a_folder_that_is_not_ours_keeps_its_address(forge: Path, tmp_path: Path) -> None:
+    spec = ask(ENVIRONMENT, Platform.LINUX_64)
+    path = tmp_path / "linux-64.lock"
+    solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
+    assert {record.url.startswith(forge.as_uri()) for record in read_lock(path, spec).records} == {True}
+
+
 def test_a_lock_that_is_absent_broken_or_anothers_is_refused(forge: Path, tmp_path: Path) -> None:
     spec = ask(ENVIRONMENT, Platform.LINUX_64)
     path, broken = tmp_path / "linux-64.lock", tmp_path / "broken.lock"
     broken.write_text("nothing: [")
-    solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
+    solve(spec, cache=tmp_path, channels=(), local=forge).write(path)
 
     with pytest.raises(LockStale, match="no such lock"):
         read_lock(tmp_path / "absent.lock", spec)
