@@ -42,9 +42,10 @@ def start(scene: Scene, request: Request) -> NoReturn:
     except DiskFull:
         # Whoever has to make room may need the app for it. Without the note the next start looks less closely.
         withdraw_attempt(scene.home, scene.disk)
-    lock.keep_through_exec()
     if isinstance(survey_quickly(scene.home, scene.manifest), Core):
+        # Before the lock is made to stay: the one behind must not hold a slot that no backend runs from any more.
         finish_behind(scene)
+    lock.keep_through_exec()
     become_backend(backend_command(scene, request), scene)
 
 
