@@ -5,6 +5,9 @@ The building acts take what follows `--` on to python -m pack: nox -s "archive(l
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.needs_version = ">=2025.2.9"
@@ -38,12 +41,26 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Do all that CI does: lint, check types, build the engine from wheels, run every test."""
+    """Do all that CI does: lint, check types, build the engine from wheels, run every test, Electron's too."""
     prepare(session, "pack", "backend", "test", "lint", "types")
     check_style(session)
     check_types(session)
     session.run("python", "-m", "tests.build")
+    check_electron(session)
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def electron(session: nox.Session) -> None:
+    """Check style and types of the Electron part, and run its tests against the engine that stage left."""
+    check_electron(session)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the archive beside conda-pack's own, in one run, and print the tables of docs/benchmarks.md."""
+    prepare(session, "pack", "backend", "test")
+    session.run("python", "-m", "tests.bench_archive", *session.posargs)
 
 
 @nox.session
@@ -113,3 +130,18 @@ def check_types(session: nox.Session) -> None:
     session.run("mypy", "pack", "backend", "tests", "noxfile.py")
     for system in SYSTEMS:
         session.run("mypy", "--platform", system, "launcher")
+
+
+def check_electron(session: nox.Session) -> None:
+    """Run the npm scripts of electron-resources/, without Electron's own program, which no test needs."""
+    for tool, remedy in (("npm", "install Node 20 or later"), ("chromium", "apt-get install chromium")):
+        if shutil.which(tool) is None:
+            session.error(f"{tool} is not on this machine: {remedy}.")
+    found = sorted(Path("dist").glob("*/resources"))
+    if not found:
+        session.error("no engine is built: run nox -s tests, or the stage session, first.")
+    environment = {"ELECTRON_SKIP_BINARY_DOWNLOAD": "1", "PEFT_STUDIO_RESOURCES": str(found[0].absolute())}
+    with session.chdir("electron-resources"):
+        session.run("npm", "ci", "--no-audit", "--no-fund", external=True, env=environment)
+        for script in ("lint", "types", "test"):
+            session.run("npm", "run", script, external=True, env=environment)
