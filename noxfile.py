@@ -57,6 +57,13 @@ def electron(session: nox.Session) -> None:
 
 
 @nox.session
+def doctor(session: nox.Session) -> None:
+    """Say whether this machine can build and test, and how to get what it lacks."""
+    prepare(session, "pack")
+    session.run("python", "-m", "pack.doctor", success_codes=[0, 1])
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure the archive beside conda-pack's own, in one run, and print the tables of docs/benchmarks.md."""
     prepare(session, "pack", "backend", "test")

@@ -1,0 +1,83 @@
+"""`python -m pack.doctor`: is this machine able to build and test? What is missing, and how to get it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEAST_PYTHON = (3, 11)
+ROOM = 6_000_000_000  # bytes: a CPU build and its tests leave under 5 GB (du -sh build dist .nox electron-resources)
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A program that something here runs: what for, and how to get it on Debian."""
+
+    program: str
+    purpose: str
+    remedy: str
+    systems: tuple[str, ...] = ("linux", "darwin", "win32")
+
+
+NEEDS = (
+    Need(
+        "objdump",
+        "PyInstaller, and the interpreter's package, read programs with it",
+        "apt-get install binutils",
+        ("linux",),
+    ),
+    Need("strip", "debug sections are left out with it", "apt-get install binutils", ("linux", "darwin")),
+    Need("ldd", "the libraries that the interpreter needs are found with it", "apt-get install libc-bin", ("linux",)),
+    Need("npm", "the Electron part is built and tested with it", "install Node.js 20 or later"),
+    Need("chromium", "the pages are tested in it", "apt-get install chromium", ("linux",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was looked for, what was found, and what to do where that is not enough (empty where it is)."""
+
+    name: str
+    found: str
+    remedy: str
+
+
+def examine(
+    system: str, python: tuple[int, int], find: Callable[[str], str | None], free: int, found_at: str
+) -> list[Finding]:
+    """Return the findings for a machine: its `sys.platform`, Python, programs, and `free` bytes at `found_at`."""
+    wanted = ".".join(map(str, LEAST_PYTHON))
+    findings = [
+        Finding(
+            "Python", ".".join(map(str, python)), "" if python >= LEAST_PYTHON else f"install Python {wanted} or later"
+        )
+    ]
+    for need in NEEDS:
+        if system in need.systems:
+            path = find(need.program)
+            findings.append(Finding(need.program, path or "missing", "" if path else f"{need.remedy}: {need.purpose}"))
+    short = f"free {(ROOM - free) / 1e9:.0f} GB there" if free < ROOM else ""
+    findings.append(Finding("disk", f"{free / 1e9:.0f} GB free at {found_at}", short))
+    return findings
+
+
+def main() -> int:
+    """Print the findings of this machine; return how many of them need something done, at most 1."""
+    here = Path.cwd()
+    findings = examine(sys.platform, sys.version_info[:2], shutil.which, shutil.disk_usage(here).free, str(here))
+    width = max(len(finding.name) for finding in findings)
+    for finding in findings:
+        print(f"{'ok  ' if not finding.remedy else 'need'}  {finding.name:<{width}}  {finding.found}")
+        if finding.remedy:
+            print(f"      {'':<{width}}  → {finding.remedy}")
+    return int(any(finding.remedy for finding in findings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Whether a machine can build: what is missing is named, with what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from pack.doctor import ROOM, examine
+
+
+def remedies(**machine: object) -> dict[str, str]:
+    facts: dict[str, object] = {
+        "system": "linux",
+        "python": (3, 11),
+        "find": lambda program: f"/usr/bin/{program}",
+        "free": ROOM,
+        "found_at": "/",
+    }
+    findings = examine(**(facts | machine))  # type: ignore[arg-type]
+    return {finding.name: finding.remedy for finding in findings if finding.remedy}
+
+
+def test_a_machine_that_has_all_needs_nothing() -> None:
+    assert remedies() == {}
+
+
+def test_an_old_python_is_named_with_the_one_that_is_needed() -> None:
+    assert remedies(python=(3, 9)) == {"Python": "install Python 3.11 or later"}
+
+
+def test_a_missing_program_comes_with_the_way_to_get_it() -> None:
+    found = remedies(find=lambda program: None if program == "objdump" else program)
+    assert list(found) == ["objdump"]
+    assert found["objdump"].startswith("apt-get install binutils: ")
+
+
+def test_a_full_disk_is_told_by_how_much() -> None:
+    assert remedies(free=ROOM - 3_000_000_000) == {"disk": "free 3 GB there"}
+
+
+def test_windows_is_asked_for_nothing_that_only_linux_has() -> None:
+    assert list(remedies(system="win32", find=lambda _: None)) == ["npm"]
+
+
+def test_it_runs_on_this_machine_and_says_what_it_found() -> None:
+    run = subprocess.run([sys.executable, "-m", "pack.doctor"], capture_output=True, text=True)
+    assert run.returncode in {0, 1}
+    assert run.stdout.startswith("ok    Python")
