@@ -106,6 +106,15 @@ function run() {
     engineWindow?.close();
   }
 
+  async function endOrphan() {
+    try {
+      if ((await orphan.endOrphan()) === 'ended') log.warn('an engine left by an earlier PEFT Studio was ended');
+    } catch (error) {
+      // It may hold the port; then the backend says so, or takes another one.
+      log.error(`an engine left by an earlier PEFT Studio is still there: ${error}`);
+    }
+  }
+
   let scope = new AbortController();
   manager.on('state', ({ phase, address }, before) => {
     if (address !== null && address !== before.address) guardRequests(manager);
@@ -189,12 +198,17 @@ function run() {
     app.exit(70);
   });
 
+  // Electron only warns of these; a promise that nobody watches is a bug all the same.
+  process.on('unhandledRejection', (error) => {
+    throw error;
+  });
+
   app.whenReady().then(async () => {
     guardSession(manager, FOLDERS);
     const shown = { repair: () => commands.press('repair'), openLog: () => commands.press('open-log'), showEngine };
     Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, shown, (error) => log.warn(error.message))));
     showEngine();
-    if ((await orphan.endOrphan()) === 'ended') log.warn('an engine left by an earlier PEFT Studio was ended');
+    await endOrphan();
     await commands.start();
   });
 }

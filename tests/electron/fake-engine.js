@@ -5,6 +5,7 @@
 //   {"say": {…}}        an event on stdout        {"babble": "text"}   text on stdout, as it is
 //   {"stderr": "text"}  a line on stderr          {"serve": {…}}       listen, say so, and answer as `serve` has it
 //   {"deaf": true}      ignore signals and stdin  {"spawn": true}      a grandchild in the same group, deaf too
+//   {"alone": file}     complain into `file` if another engine of the same file lives (Linux alone)
 //   {"exit": 3}         end with a status         {"die": "SIGSEGV"}   end by a signal
 //   {"once": file, "steps": […]}                  do these only as long as `file` is not there, and make it
 //
@@ -13,6 +14,7 @@
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const http = require('node:http');
+const net = require('node:net');
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 const say = (event) => process.stdout.write(`${JSON.stringify({ v: 1, ...event })}\n`);
@@ -65,6 +67,12 @@ const acts = {
     spawn(process.execPath, [__filename], {
       env: { ...process.env, FAKE_ENGINE: '[{"deaf": true}]' },
       stdio: ['ignore', 'inherit', 'inherit'],
+    }),
+  alone: (file) =>
+    new Promise((resolve) => {
+      // The name of a socket without a file is taken as long as its process lives, and not a moment longer.
+      const claim = net.createServer().on('error', (error) => resolve(fs.appendFileSync(file, `${error.message}\n`)));
+      claim.listen(`\0${file}`, resolve);
     }),
   exit: (status) => process.exit(status),
   die: (signal) => {
