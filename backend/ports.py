@@ -40,7 +40,8 @@ def listen_first_free(host: str, port: int) -> socket.socket:
 
 def _listen(host: str, port: int) -> socket.socket:
     (family, _, _, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Only of a socket that is TCP by name does asyncio switch Nagle's algorithm off, which costs each answer 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform == "win32":
             # Without it another program could take over a port that is in use.

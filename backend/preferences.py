@@ -2,9 +2,12 @@
 
 # ruff: noqa: N815 - the names are the app's, and are what the documents hold
 
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from backend.engine import read_object
 
 
 class Category(BaseModel):
@@ -83,6 +86,14 @@ class Preferences(BaseModel):
     dataRetention: DataRetention = Field(default_factory=DataRetention)
     training: Training = Field(default_factory=Training)
     advanced: Advanced = Field(default_factory=Advanced)
+
+
+def read(path: Path) -> Preferences:
+    """Return what is kept; the defaults where nothing is, or where a later version's settings are."""
+    try:
+        return Preferences.model_validate(read_object(path) or {})
+    except ValidationError:
+        return Preferences()
 
 
 def merged(current: Preferences, category: str, values: dict[str, Any]) -> Preferences:

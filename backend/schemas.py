@@ -87,6 +87,15 @@ class StartTraining(BaseModel):
         return TrainingPlan(**fields | {"dataset": dataset}, target_modules=None if modules is None else tuple(modules))
 
 
+class Problem(BaseModel):
+    """Why a request was not granted: what is so, and one thing to do about it."""
+
+    code: str
+    message: str
+    remedy: str
+    detail: Any = None
+
+
 class Started(BaseModel):
     """A job was made: it starts now, or waits for others to end or for the rest of the engine."""
 

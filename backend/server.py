@@ -28,6 +28,7 @@ from backend.jobs.queue import Queue
 from backend.journal import Journal
 from backend.models.hub import Hub
 from backend.models.local import hub_cache
+from backend.preferences import read
 from backend.repeats import RepeatWatch
 from backend.routes.hardware import PROFILE_SECONDS
 from backend.services import Services
@@ -60,7 +61,9 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         folders=folders,
         engine=watch,
         hardware=HardwareWatch(PROFILE_SECONDS),
-        queue=Queue(folders, watch.is_whole, settings.grace_seconds),
+        queue=Queue(
+            folders, watch.is_whole, lambda: read(folders.settings).training.autoResume, settings.grace_seconds
+        ),
         journal=journal,
         hub=Hub(os.environ),
         hub_cache=hub_cache(os.environ, user_folder(settings.data_dir)),

@@ -8,6 +8,7 @@ has a list of {role, content} is a conversation, which the model's own chat temp
 from __future__ import annotations
 
 import csv
+import encodings.utf_8_sig  # noqa: F401 - else found when the first dataset is read: too late for the core
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

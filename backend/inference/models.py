@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.adapters.shelf import WEIGHTS
 from backend.clock import now
 from backend.errors import EngineArriving, ModelMissing, ModelNotLoaded
 from backend.inference.process import LoadedModel
@@ -120,6 +121,9 @@ def _require_folders(base: str, adapter: str) -> None:
     for path in ([base] if is_folder(base) else []) + ([adapter] if adapter else []):
         if not Path(path).is_dir():
             raise ModelMissing(path, "there is no such folder")
+    # Weights of other formats are pickles, which can run whatever they like.
+    if adapter and not Path(adapter, WEIGHTS).is_file():
+        raise ModelMissing(adapter, f"the folder holds no {WEIGHTS}")
 
 
 def _alias(base: str, adapter: str) -> str:

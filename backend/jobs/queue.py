@@ -35,9 +35,16 @@ log = logging.getLogger(__name__)
 class Queue:
     """The jobs of one data folder. Opened by its first use, since its database is slow to import."""
 
-    def __init__(self, folders: Folders, engine_is_whole: Callable[[], bool], grace_seconds: float) -> None:
+    def __init__(
+        self,
+        folders: Folders,
+        engine_is_whole: Callable[[], bool],
+        resumes_by_itself: Callable[[], bool],
+        grace_seconds: float,
+    ) -> None:
         self._folders = folders
         self._engine_is_whole = engine_is_whole
+        self._resumes_by_itself = resumes_by_itself
         self._grace_seconds = grace_seconds
         self._opening = asyncio.Lock()
         self._choosing = asyncio.Lock()  # a job is picked, stopped or added, one at a time
@@ -177,6 +184,10 @@ class Queue:
         for job in store.jobs(State.RUNNING):  # its worker died with the backend that this lock was freed by
             store.update(job.id, state=State.INTERRUPTED.value, ended_at=now())
             store.append(job.id, Changed(time=now(), state=State.INTERRUPTED))
+        if self._resumes_by_itself():
+            for job in store.jobs(State.INTERRUPTED):
+                store.update(job.id, state=State.QUEUED.value, ended_at=None, error=None)
+                store.append(job.id, Changed(time=now(), state=State.QUEUED))
         return store
 
     async def _run_jobs(self, store: Store) -> None:

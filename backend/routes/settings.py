@@ -7,9 +7,9 @@ from fastapi import APIRouter, Body, Depends
 from pydantic import ValidationError
 
 from backend.documents import write_whole
-from backend.engine import read_object
 from backend.errors import SettingsInvalid
 from backend.preferences import Preferences, merged
+from backend.preferences import read as kept_in
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api/settings")
@@ -20,13 +20,13 @@ Parts = Annotated[Services, Depends(services)]
 @router.get("")
 def read(parts: Parts) -> dict[str, Any]:
     """Return every setting."""
-    return _answer(_current(parts))
+    return _answer(kept_in(parts.folders.settings))
 
 
 @router.put("/category")
 def change(category: Annotated[str, Body()], values: Annotated[dict[str, Any], Body()], parts: Parts) -> dict[str, Any]:
     """Change some settings of one category."""
-    return _keep(parts, lambda: merged(_current(parts), category, values))
+    return _keep(parts, lambda: merged(kept_in(parts.folders.settings), category, values))
 
 
 @router.post("/reset")
@@ -34,7 +34,7 @@ def reset(parts: Parts, category: str | None = None) -> dict[str, Any]:
     """Return one category, or every one, to its defaults."""
     if category is None:
         return _keep(parts, Preferences)
-    kept = _current(parts).model_dump()
+    kept = kept_in(parts.folders.settings).model_dump()
     if kept.pop(category, None) is None:
         raise SettingsInvalid(f"there is no category {category!r}")
     return _keep(parts, lambda: Preferences.model_validate(kept))
@@ -43,21 +43,13 @@ def reset(parts: Parts, category: str | None = None) -> dict[str, Any]:
 @router.get("/export/json")
 def export(parts: Parts) -> dict[str, Any]:
     """Return every setting as a JSON text, to be kept in a file."""
-    return {"success": True, "settings_json": json.dumps(_current(parts).model_dump(), indent=2)}
+    return {"success": True, "settings_json": json.dumps(kept_in(parts.folders.settings).model_dump(), indent=2)}
 
 
 @router.post("/import")
 def import_(settings_json: Annotated[str, Body(embed=True)], parts: Parts) -> dict[str, Any]:
     """Take over what was exported; settings that it leaves out return to their defaults."""
     return _keep(parts, lambda: Preferences.model_validate_json(settings_json))
-
-
-def _current(parts: Services) -> Preferences:
-    """Return what is kept; the defaults where nothing is, or where a later version's settings are."""
-    try:
-        return Preferences.model_validate(read_object(parts.folders.settings) or {})
-    except ValidationError:
-        return Preferences()
 
 
 def _keep(parts: Services, change: Any) -> dict[str, Any]:

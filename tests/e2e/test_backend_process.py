@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.builders.backend import TOKEN, Backend, running_backend, wait_until
+from pack.core import walk
+from tests.builders.backend import DEADLINE, TOKEN, Backend, running_backend, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,25 +43,57 @@ def worker_of(backend: Backend) -> psutil.Process:
     return worker
 
 
-def test_the_server_process_never_imports_what_only_workers_need(
+def imports(backend: Backend) -> set[str]:
+    """Return the modules that a backend started with `-X importtime` has imported: the interpreter itself says so."""
+    reported = [line for line in backend.stderr.read_text().splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip() for line in reported}
+
+
+def test_the_server_process_never_imports_what_only_workers_need_nor_anything_that_no_walk_of_its_routes_finds(
     runtime_python: Path, material: Path, tmp_path: Path
 ) -> None:
-    # The interpreter itself reports every module that the running process imports.
     with running_backend(runtime_python, tmp_path / "data", flags=("-X", "importtime"), cwd=tmp_path) as backend:
-        for path in sorted(backend.get("/api/openapi.json").json()["paths"]):
-            if path != "/api/shutdown":
-                backend.get(re.sub("{[^}]*}", "none", path))
-        job_id = start_endless(backend, material)
-        backend.post(f"/api/training/{job_id}/stop")
-        backend.wait_for_job(job_id, "stopped")
+        # What a packed runtime restores first is what this walk makes the server open.
+        walk(backend.port, TOKEN)
+        walked = imports(backend)
+        use(backend, material)
         loaded = Path(f"/proc/{backend.process.pid}/maps").read_text()
         backend.process.terminate()
         assert backend.wait() == 0
-        reported = [line for line in backend.stderr.read_text().splitlines() if line.startswith("import time:")]
-    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in reported}
+        imported = imports(backend)
     assert {"fastapi", "sqlalchemy", "psutil"} <= imported
-    assert imported & HEAVY == set()
+    assert {name.partition(".")[0] for name in imported} & HEAVY == set()
     assert "libtorch" not in loaded
+    assert imported - walked == set()
+
+
+def use(backend: Backend, material: Path) -> None:
+    """Do what people do: upload, train, ask, talk, keep, report."""
+    content = (material / "dataset.jsonl").read_bytes()
+    dataset = backend.post("/api/datasets/upload", files={"file": ("rows.jsonl", content)}).json()
+    backend.post("/api/datasets/upload", files={"file": ("rows.parquet", b"PAR1")})
+    backend.get(f"/api/datasets/{dataset['id']}/preview")
+    job_id = backend.train(model=str(material / "model"), dataset=dataset["id"], max_steps=2)
+    backend.wait_for_step(job_id, 1)
+    backend.wait_for_job(job_id, "completed")
+    backend.get(f"/api/adapters/{job_id}/export")
+    entry = backend.post(
+        "/api/inference/load", json={"model_id": str(material / "model"), "adapter_path": job_id}
+    ).json()
+    asked = {"model_id": entry["model_id"], "prompt": "The red fox", "max_tokens": 2}
+    assert backend.post("/api/inference/generate", json=asked).status_code == 200
+    with backend.websocket("/api/inference/stream") as socket:
+        socket.send(json.dumps(asked))
+        while json.loads(socket.recv(timeout=DEADLINE))["type"] != "complete":
+            pass
+    backend.post("/api/inference/conversation/save", json={"conversation_id": "c", "role": "user", "content": "x"})
+    kept = {"configuration": {}, "name": "kept"}
+    backend.post("/api/configurations/library/save", json=kept)
+    backend.post("/api/configurations/import-file", files={"file": ("c.json", json.dumps({"metadata": kept} | kept))})
+    backend.call("PUT", "/api/settings/category", json={"category": "training", "values": {"autoResume": True}})
+    report = backend.post("/api/logging/diagnostic-report").json()
+    assert backend.get(report["download_url"]).status_code == 200
+    backend.call("DELETE", f"/api/training/{job_id}")
 
 
 def test_sigkill_of_the_backend_leaves_no_worker_and_the_next_start_says_interrupted(

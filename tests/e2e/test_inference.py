@@ -177,7 +177,7 @@ def test_what_cannot_be_loaded_says_why(backend: Backend, material: Path) -> Non
         (
             {"model_id": str(material / "model"), "adapter_path": str(material / "no-adapter")},
             422,
-            "adapter-not-loaded",
+            "model-missing",
         ),
     ]:
         answer = backend.post("/api/inference/load", json=body)

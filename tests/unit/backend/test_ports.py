@@ -23,6 +23,11 @@ def test_port_0_stands_for_any_free_one() -> None:
         assert listener.getsockname()[1] > 0
 
 
+def test_the_socket_is_one_whose_answers_asyncio_sends_at_once() -> None:
+    with listen_first_free("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def test_the_socket_listens_at_once() -> None:
     with listen_first_free("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
         pass

@@ -38,9 +38,9 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @asynccontextmanager
-async def open_queue(folder: Path) -> AsyncIterator[Queue]:
+async def open_queue(folder: Path, *, resumes: bool = False) -> AsyncIterator[Queue]:
     """Give a queue with next to no grace."""
-    queue = Queue(Folders(folder), lambda: True, grace_seconds=0.2)
+    queue = Queue(Folders(folder), lambda: True, lambda: resumes, grace_seconds=0.2)
     async with asyncio.timeout(DEADLINE):
         try:
             yield queue
@@ -113,6 +113,22 @@ def test_a_paused_job_waits_until_it_is_resumed_and_then_goes_first(tmp_path: Pa
 
     asyncio.run(pause_and_resume())
     assert states(tmp_path) == [State.INTERRUPTED, State.QUEUED]
+
+
+def test_an_interrupted_job_goes_on_by_itself_if_the_settings_say_so(tmp_path: Path, child: Path) -> None:
+    async def start_and_close() -> None:
+        async with open_queue(tmp_path) as queue:
+            await queue.submit(plan_in(tmp_path))
+            await asyncio.to_thread(wait_until, child.exists, "the worker has a child")
+
+    async def open_and_ask(*, resumes: bool) -> State:
+        async with open_queue(tmp_path, resumes=resumes) as queue:
+            (job,) = await queue.jobs()
+            return job.state
+
+    asyncio.run(start_and_close())
+    assert asyncio.run(open_and_ask(resumes=False)) is State.INTERRUPTED
+    assert asyncio.run(open_and_ask(resumes=True)) in {State.QUEUED, State.RUNNING}
 
 
 @pytest.mark.usefixtures("child")
