@@ -6,7 +6,6 @@ import dataclasses
 import os
 import random
 import shutil
-import time
 from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
@@ -31,21 +30,25 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Packed:
     return Packed(*make_resources(tmp_path_factory.mktemp("many"), [*packages(), Package("many", "1", files)]))
 
 
+def written(slot: Path) -> int:
+    """Return how many of the many files are there."""
+    return sum(1 for _ in (slot / SITE / "many").rglob("*.py"))
+
+
 def test_killed_at_many_moments_while_installing_then_started_again(many: Packed, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    began = time.monotonic()
     assert ask(many.resources, home, "--install").status == 0
-    duration = time.monotonic() - began
     whole = tree(many.slot(home))
     states = []
     moments = random.Random(4)
     for _ in range(KILLS):
         shutil.rmtree(home)
+        # A moment is so much work done, not so much time: a slow machine has the same moments.
+        files = moments.randrange(FILES)
         with running(many.resources, home, "--install") as launcher:
-            try:
-                launcher.wait(moments.uniform(0.05, duration))
-            except TimeoutExpired:
-                launcher.kill()
+            while launcher.poll() is None and written(many.slot(home)) < files:
+                pass
+            launcher.kill()
         answer = ask(many.resources, home, "--install")
         assert answer.status == 0, answer
         states += answer.states
