@@ -2,31 +2,31 @@ import path from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 const here = import.meta.dirname;
-const tests = path.join(here, '..', 'tests', 'electron');
+const root = path.join(here, '..');
+const tests = path.join(root, 'tests', 'electron');
+const ENGINE = '**/real-engine.test.mjs';
 
-export default defineConfig({
-  root: path.join(here, '..'),
-  plugins: [
-    {
-      // The tests lie in the repository's tests/, their libraries here.
-      name: 'libraries-of-this-folder',
-      enforce: 'pre',
-      resolveId(source, importer) {
-        const isLibrary = /^[@a-z]/.test(source) && !source.startsWith('node:');
-        if (!isLibrary || importer?.startsWith(`${tests}${path.sep}`) !== true) return null;
-        return this.resolve(source, path.join(here, 'package.json'), { skipSelf: true });
-      },
-    },
-  ],
-  test: {
-    dir: tests,
-    include: ['**/*.test.mjs'],
-    // Without a staged engine there is nothing to test it with; with one, a broken one has to fail.
-    exclude: process.env.PEFT_STUDIO_RESOURCES === undefined ? ['**/real-engine.test.mjs'] : [],
-    cache: false,
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
-    maxWorkers: 2,
-    minWorkers: 1,
+/** The tests lie in the repository's tests/, their libraries here. */
+const libraries = {
+  name: 'libraries-of-this-folder',
+  enforce: 'pre',
+  resolveId(source, importer) {
+    const isLibrary = /^[@a-z]/.test(source) && !source.startsWith('node:');
+    if (!isLibrary || importer?.startsWith(`${tests}${path.sep}`) !== true) return null;
+    return this.resolve(source, path.join(here, 'package.json'), { skipSelf: true });
   },
+};
+
+/** Tests that run at the same time; groups run one after the other. */
+const group = (name, groupOrder, files) => ({
+  root,
+  plugins: [libraries],
+  test: { name, dir: tests, testTimeout: 20_000, hookTimeout: 120_000, sequence: { groupOrder }, ...files },
 });
+
+const groups = [group('parts', 0, { include: ['**/*.test.mjs'], exclude: [ENGINE] })];
+// Without a staged engine there is nothing to test it with; with one, a broken one has to fail. Alone, since its
+// figures are seconds of a machine that does nothing else.
+if (process.env.PEFT_STUDIO_RESOURCES !== undefined) groups.push(group('engine', 1, { include: [ENGINE] }));
+
+export default defineConfig({ root, test: { maxWorkers: 2, minWorkers: 1, projects: groups } });

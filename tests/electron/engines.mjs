@@ -27,7 +27,8 @@ export function later(close) {
 /** A fresh folder, gone after the test. */
 export function folder() {
   const made = fs.mkdtempSync(path.join(os.tmpdir(), 'peft-electron-'));
-  later(() => fs.rmSync(made, { recursive: true, force: true, maxRetries: 5 }));
+  // Not in one go: a whole engine is 38,000 files, and a worker that is silent for long is taken for dead.
+  later(() => fs.promises.rm(made, { recursive: true, force: true, maxRetries: 5 }));
   return made;
 }
 
