@@ -73,6 +73,7 @@ def results(runtime_python: Path, material: Path) -> Mapping[str, dict[str, Any]
         request(material, "no-layer", target_modules=["no_such_layer"]),
         request(material, "named-layers", method="ia3", target_modules=["k_proj", "down_proj"]),
         request(material, "diverging", lora_alpha=10**40),  # more than a 32-bit float can hold
+        request(material, "too-large", r=10**13),  # more than any machine can address
         request(material, "long", max_seq_length=100_000, method="prompt-tuning", max_steps=1),
         request(material, "no-room", method="prefix-tuning", virtual_tokens=1000),
         request(material, "sgd", optimizer="sgd", gradient_checkpointing=True, lr_scheduler="cosine"),
@@ -133,6 +134,7 @@ def test_rows_that_it_never_saw_get_likelier(
         ("no-layer", "adapter-not-fitting", "no_such_layer"),
         ("diverging", "training-diverged", "the loss of step"),
         ("no-room", "adapter-not-fitting", "1000"),
+        ("too-large", "out-of-memory", "Memory ran out"),
     ],
 )
 def test_what_cannot_be_done_says_why(
