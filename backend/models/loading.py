@@ -58,7 +58,7 @@ def _source(name: str) -> dict[str, bool]:
 
 
 def _not_loaded(name: str, error: Exception) -> CannotWork:
-    from huggingface_hub.errors import LocalEntryNotFoundError  # type: ignore[import-not-found]  # in the runtime alone
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     if isinstance(error.__cause__ or error.__context__, LocalEntryNotFoundError):  # it asked the hub, in vain
         message = f"The model {name} is not on this machine, and the hub cannot be reached"

@@ -15,7 +15,7 @@ def write_rows(*, source: str, destination: str) -> int:
 
     Raises CannotWork (parquet-unreadable).
     """
-    from pyarrow import ArrowException, parquet  # type: ignore[import-not-found]  # it is in the runtime alone
+    from pyarrow import ArrowException, parquet
 
     count = 0
     try:
