@@ -34,6 +34,9 @@ def main() -> int:
             raise ModuleMissing(error) from error
         return serve(settings, listener, token)
     except StartError as error:
+        if settings.attempt is not None and not isinstance(error, ModuleMissing):
+            # The launcher looks for damage where this note stays; here nothing is damaged, and the error says what is so.
+            settings.attempt.unlink(missing_ok=True)
         announce.failed(error, log=log, as_json=settings.json)
         return error.exit_status
     except KeyboardInterrupt:

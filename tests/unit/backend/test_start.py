@@ -153,11 +153,18 @@ def test_the_attempt_is_removed_once_it_listens(tmp_path: Path) -> None:
         assert not attempt.exists()
 
 
-def test_the_attempt_stays_after_a_start_that_failed(tmp_path: Path) -> None:
+def test_the_attempt_stays_after_a_start_that_damage_may_have_stopped(tmp_path: Path) -> None:
+    attempt = tmp_path / "attempt.json"
+    attempt.write_text("{}")
+    failure(tmp_path / "data", flags=("-S",), environment={"PEFT_STUDIO_ATTEMPT": str(attempt)})
+    assert attempt.exists()
+
+
+def test_the_attempt_is_removed_after_a_start_that_no_repair_would_mend(tmp_path: Path) -> None:
     attempt = tmp_path / "attempt.json"
     attempt.write_text("{}")
     failure(tmp_path / "data", "--host", "203.0.113.1", environment={"PEFT_STUDIO_ATTEMPT": str(attempt)})
-    assert attempt.exists()
+    assert not attempt.exists()
 
 
 def test_logs_go_to_stderr_and_to_the_homes_folder(tmp_path: Path) -> None:
