@@ -64,6 +64,13 @@ def doctor(session: nox.Session) -> None:
 
 
 @nox.session
+def reference(session: nox.Session) -> None:
+    """Write docs/errors.md and docs/events.md anew from the code."""
+    prepare(session, "pack", "backend")
+    session.run("python", "-m", "pack.reference")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure the archive beside conda-pack's own, in one run, and print the tables of docs/benchmarks.md."""
     prepare(session, "pack", "backend", "test")
