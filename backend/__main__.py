@@ -35,7 +35,7 @@ def main() -> int:
         return serve(settings, listener, token)
     except StartError as error:
         if settings.attempt is not None and not isinstance(error, ModuleMissing):
-            # The launcher looks for damage where this note stays; here nothing is damaged, and the error says what is so.
+            # The launcher looks for damage where this note stays; here nothing is damaged, the error says what is so.
             settings.attempt.unlink(missing_ok=True)
         announce.failed(error, log=log, as_json=settings.json)
         return error.exit_status
