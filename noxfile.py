@@ -72,9 +72,10 @@ def reference(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the archive beside conda-pack's own, in one run, and print the tables of docs/benchmarks.md."""
+    """Measure the archive beside conda-pack's own and the staged engine's starts: the tables of docs/benchmarks.md."""
     prepare(session, "pack", "backend", "test")
     session.run("python", "-m", "tests.bench_archive", *session.posargs)
+    session.run("python", "-m", "tests.bench_start")
 
 
 @nox.session
