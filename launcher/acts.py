@@ -108,6 +108,8 @@ def remove(home: Home, disk: Disk, report: Report, *, user_files_too: bool) -> N
     if home.root.is_dir():
         with home_to_ourselves(home, report), disk_errors(home.root):
             slots = home.slots()
+            if slots:
+                disk.make_folders(home.receipts)
             progress = report.step("remove", "entries")
             for number, slot in enumerate(slots):
                 progress(number, len(slots))

@@ -22,7 +22,8 @@ examples:
   peft_engine --repair              find damaged files and restore them from the archive
   peft_engine -- --port 8001        start the backend with arguments of its own
 
-exit status: 0 all is well; 80-99 an error with a code, a message and a remedy; 130 interrupted; 70 a bug."""
+exit status: 0 all is well; 2 a wrong command line; 80-99 an error with a code, a message and a remedy;
+130 interrupted; 70 a bug."""
 
 
 class Act(StrEnum):
@@ -75,6 +76,13 @@ def parse(arguments: Sequence[str], version: str) -> Request:
     )
 
 
+def _folder(text: str) -> Path:
+    """Return a folder; an empty name, as an unset variable of a script gives it, is none."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no folder")
+    return Path(text)
+
+
 def _parser(version: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="peft_engine",
@@ -97,11 +105,11 @@ def _parser(version: str) -> argparse.ArgumentParser:
     parser.add_argument("--all", action="store_true", help="with --remove: the user's own files too, after asking")
     places = parser.add_argument_group("places")
     places.add_argument(
-        "--resources", type=Path, metavar="DIR", help="manifest and archive (default: beside the program)"
+        "--resources", type=_folder, metavar="DIR", help="manifest and archive (default: beside the program)"
     )
     places.add_argument(
         "--home",
-        type=Path,
+        type=_folder,
         metavar="DIR",
         help="where runtimes live (default: PEFT_STUDIO_HOME, then the user's data folder)",
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from launcher.errors import HomeNotWritable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HOME_VARIABLE = "PEFT_STUDIO_HOME"
+_SLOT_NAME = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +63,9 @@ class Home:
         return self.root / "data"
 
     def slots(self) -> list[Path]:
-        """Return the slots that are there, sorted."""
-        return sorted(self.runtimes.iterdir()) if self.runtimes.is_dir() else []
+        """Return the slots that are there, sorted; what else lies beside them is somebody else's."""
+        found = self.runtimes.iterdir() if self.runtimes.is_dir() else ()
+        return sorted(path for path in found if _SLOT_NAME.fullmatch(path.name))
 
     def slot(self, name: str) -> Path:
         """Return the place of the runtime whose slot is called `name`."""
@@ -76,7 +81,10 @@ class Home:
 
 
 def find_home(chosen: Path | None, environment: Mapping[str, str]) -> Home:
-    """Return the home: `chosen`, else PEFT_STUDIO_HOME, else what `location` in the default home names, else that."""
+    """Return the home: `chosen`, else PEFT_STUDIO_HOME, else what `location` in the default home names, else that.
+
+    Raises HomeNotWritable where `location` is there and names no folder.
+    """
     if chosen is not None:
         return Home(chosen.absolute())
     if named := environment.get(HOME_VARIABLE):
@@ -84,8 +92,15 @@ def find_home(chosen: Path | None, environment: Mapping[str, str]) -> Home:
     import platformdirs
 
     default = Path(platformdirs.user_data_dir("peft-studio", appauthor=False))
+    note = default / "location"
     try:
-        location = (default / "location").read_text(encoding="utf-8").strip()
+        location = note.read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         return Home(default)
-    return Home(Path(location) if location else default)
+    except OSError as error:
+        raise HomeNotWritable(note, error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise HomeNotWritable(note, "it is no text") from error
+    if not Path(location).is_absolute():
+        raise HomeNotWritable(note, f"{location!r} is no full path of a folder")
+    return Home(Path(location))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from launcher.errors import HomeNotWritable
 from launcher.home import find_home
-from tests.builders.launching import ask
+from tests.builders.launching import ask, command
+from tests.builders.runtime import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,3 +119,25 @@ def test_the_home_is_the_one_chosen_then_the_variables_then_the_one_remembered_t
     assert find_home(None, {}).root == tmp_path / "big disk"
     assert find_home(None, {"PEFT_STUDIO_HOME": "/from/variable"}).root.as_posix() == "/from/variable"
     assert find_home(tmp_path / "chosen", {"PEFT_STUDIO_HOME": "/from/variable"}).root == tmp_path / "chosen"
+
+
+@pytest.mark.parametrize("content", [b"relative/folder", b"\xff\xfe", None])
+def test_a_note_of_another_home_that_names_no_folder_is_an_error(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    note = tmp_path / "peft-studio" / "location"
+    note.parent.mkdir()
+    if content is None:
+        note.mkdir()
+    else:
+        note.write_bytes(content)
+    with pytest.raises(HomeNotWritable) as found:
+        find_home(None, {})
+    assert found.value.path == note
+
+
+def test_an_empty_name_is_no_home(packed: Packed) -> None:
+    run = subprocess.run(command(packed.resources, Path("x"), "--home", ""), cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "an empty name is no folder" in run.stderr

@@ -30,9 +30,9 @@ def remove_all(resources: Path, home: Path, said: str) -> subprocess.CompletedPr
 
 
 def test_the_runtimes_go_and_the_users_work_stays(packed: Packed, with_work: Path) -> None:
-    (with_work / "rt/0ldrelea/bin").mkdir(parents=True)
+    (with_work / "rt/01dface5/bin").mkdir(parents=True)
     answer = ask(packed.resources, with_work, "--remove")
-    assert answer.last("result")["removed"] == sorted([str(with_work / "rt/0ldrelea"), str(packed.slot(with_work))])
+    assert answer.last("result")["removed"] == sorted([str(with_work / "rt/01dface5"), str(packed.slot(with_work))])
     assert not list((with_work / "rt").iterdir())
     assert not packed.receipt(with_work).exists()
     assert (with_work / "data/adapter.safetensors").exists()
@@ -73,3 +73,19 @@ def test_a_link_in_a_runtimes_place_is_removed_and_not_what_it_leads_to(
     (installed / "rt/linked").symlink_to(precious)
     assert ask(packed.resources, installed, "--remove").status == 0
     assert (precious / "file").read_text() == "mine"
+
+
+def test_what_is_no_runtime_stays_where_somebody_else_put_it(packed: Packed, with_work: Path) -> None:
+    (with_work / "rt/thesis").mkdir()
+    (with_work / "rt/thesis/chapter.txt").write_text("years of work")
+    answer = ask(packed.resources, with_work, "--remove")
+    assert answer.last("result")["removed"] == [str(packed.slot(with_work))]
+    assert (with_work / "rt/thesis/chapter.txt").exists()
+
+
+def test_a_home_whose_receipts_are_gone_is_emptied_all_the_same(packed: Packed, with_work: Path) -> None:
+    for path in (with_work / "receipts").iterdir():
+        path.unlink()
+    (with_work / "receipts").rmdir()
+    assert ask(packed.resources, with_work, "--remove").status == 0
+    assert not packed.slot(with_work).exists()
