@@ -12,7 +12,7 @@ from backend.folders import Folders, make_writable
 from backend.logs import log_to
 from backend.ports import listen_first_free
 from backend.secret import make_token
-from backend.settings import TOKEN_VARIABLE, Settings, read_settings
+from backend.settings import TOKEN_VARIABLE, Settings, read_settings, withdraw_attempt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Run the backend as the command line and the environment say; return its exit status."""
-    settings = read_settings(sys.argv[1:], os.environ)
+    try:
+        settings = read_settings(sys.argv[1:], os.environ)
+    except SystemExit:  # a wrong command line, or one that asked for help: no reason to look for damage
+        withdraw_attempt(os.environ)
+        raise
     os.environ.pop(TOKEN_VARIABLE, None)  # children, and what they start, have no business with it
     log: Path | None = None
     try:
@@ -34,12 +38,12 @@ def main() -> int:
             raise ModuleMissing(error) from error
         return serve(settings, listener, token)
     except StartError as error:
-        if settings.attempt is not None and not isinstance(error, ModuleMissing):
-            # The launcher looks for damage where this note stays; here nothing is damaged, the error says what is so.
-            settings.attempt.unlink(missing_ok=True)
+        if not isinstance(error, ModuleMissing):  # nothing is damaged: the error says what is so
+            withdraw_attempt(os.environ)
         announce.failed(error, log=log, as_json=settings.json)
         return error.exit_status
     except KeyboardInterrupt:
+        withdraw_attempt(os.environ)
         return EXIT_INTERRUPTED
 
 

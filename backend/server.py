@@ -32,7 +32,7 @@ from backend.preferences import read
 from backend.repeats import RepeatWatch
 from backend.routes.hardware import PROFILE_SECONDS
 from backend.services import Services
-from backend.settings import user_folder
+from backend.settings import user_folder, withdraw_attempt
 from backend.tasks.process import Tasks
 from backend.version import version
 
@@ -104,8 +104,7 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start answering, then say so."""
         await super().startup(sockets)
-        if self._settings.attempt is not None:  # the launcher learns from it that this start went well
-            self._settings.attempt.unlink(missing_ok=True)
+        withdraw_attempt(os.environ)  # the launcher learns from it that this start went well
         announce.listening(
             self._settings.host,
             self._port,

@@ -15,6 +15,7 @@ DEFAULT_PORT = 8000
 APP_ORIGIN = "peft-studio://app"
 DEVELOPMENT_ORIGINS = ("http://localhost:5173", "http://127.0.0.1:5173")
 TOKEN_VARIABLE = "PEFT_STUDIO_TOKEN"  # noqa: S105 - the name of a variable, no secret
+ATTEMPT_VARIABLE = "PEFT_STUDIO_ATTEMPT"
 GRACE_SECONDS = 30.0
 
 
@@ -34,7 +35,6 @@ class Settings:
     asks_token: bool
     json: bool
     until_eof: bool
-    attempt: Path | None
     grace_seconds: float = GRACE_SECONDS
 
     @property
@@ -51,6 +51,12 @@ def user_folder(instead: Path) -> Path:
         return instead
 
 
+def withdraw_attempt(environment: Mapping[str, str]) -> None:
+    """Remove the launcher's note of this start: where it stays, the next start looks for damage."""
+    if note := environment.get(ATTEMPT_VARIABLE):
+        Path(note).unlink(missing_ok=True)
+
+
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
     """Turn a command line and an environment into settings.
 
@@ -58,7 +64,6 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     """
     options = _parser().parse_args(arguments)
     home = environment.get("PEFT_STUDIO_HOME_STATE")
-    attempt = environment.get("PEFT_STUDIO_ATTEMPT")
     default = Path(home, "data") if home else user_folder(Path()) / ".peft-studio"
     data_dir: Path = (options.data_dir or default).absolute()
     return Settings(
@@ -71,7 +76,6 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         asks_token=not options.no_token,
         json=options.json,
         until_eof=options.until_eof,
-        attempt=Path(attempt).absolute() if attempt else None,
     )
 
 
@@ -103,7 +107,9 @@ exit status:
         default=DEFAULT_PORT,
         help="port to listen at (%(default)s); if it is taken, the first free one of 8001–8010; 0: any free one",
     )
-    parser.add_argument("--data-dir", metavar="D", type=Path, help="where jobs and adapters are kept (~/.peft-studio)")
+    parser.add_argument(
+        "--data-dir", metavar="D", type=_folder, help="where jobs and adapters are kept (~/.peft-studio)"
+    )
     parser.add_argument("--json", action="store_true", help="write events to stdout, one JSON object a line")
     parser.add_argument("--until-eof", action="store_true", help="stop when stdin ends")
     parser.add_argument("--no-token", action="store_true", help="development: answer without a token, Vite's pages too")
@@ -111,7 +117,12 @@ exit status:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"{port} is no port: choose one from 0 to 65535")
-    return port
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: choose one from 0 to 65535")
+    return int(text)
+
+
+def _folder(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no folder")
+    return Path(text)

@@ -160,6 +160,16 @@ def test_the_attempt_stays_after_a_start_that_damage_may_have_stopped(tmp_path: 
     assert attempt.exists()
 
 
+@pytest.mark.parametrize("options", [("--help",), ("--bogus",), ("--port", "abc"), ("--data-dir", "")])
+def test_a_command_line_that_starts_nothing_is_no_failed_attempt(tmp_path: Path, options: tuple[str, ...]) -> None:
+    attempt = tmp_path / "attempt.json"
+    attempt.write_text("{}")
+    environment = clean_environment(PEFT_STUDIO_ATTEMPT=str(attempt))
+    run = subprocess.run([PYTHON, "-m", "backend", *options], env=environment, cwd=REPOSITORY, capture_output=True)
+    assert run.returncode == (0 if options == ("--help",) else 2)
+    assert not attempt.exists()
+
+
 def test_the_attempt_is_removed_after_a_start_that_no_repair_would_mend(tmp_path: Path) -> None:
     attempt = tmp_path / "attempt.json"
     attempt.write_text("{}")
