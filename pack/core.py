@@ -101,7 +101,9 @@ def walk(port: int, token: str) -> None:
 def _record_server(python: Path, prefix: Path, platform: Platform, scratch: Path) -> set[str]:
     record = scratch / "server.json"
     arguments = ["--json", "--until-eof", "--port", "0", "--data-dir", str(scratch / "files")]
-    environment = clean_environment(os.environ, prefix, platform) | {"PEFT_STUDIO_TOKEN": _TOKEN}
+    # Whoever builds may have models in a cache, and a network: what is recorded must not hang on either.
+    own = {"PEFT_STUDIO_TOKEN": _TOKEN, "HOME": str(scratch), "HF_HOME": str(scratch / "hub"), "HF_HUB_OFFLINE": "1"}
+    environment = clean_environment(os.environ, prefix, platform) | own
     with (
         (scratch / "stderr").open("wb") as errors,
         subprocess.Popen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from enum import StrEnum
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -54,22 +55,6 @@ RUNNERS = {
     Platform.OSX_ARM64: "a Mac with an Apple processor",
     Platform.WIN_64: "a Windows machine with an x86-64 processor",
 }
-# The sources of our own that an archive's bytes depend on.
-_SHAPE_ARCHIVES = (
-    "launcher/manifest.py",
-    "launcher/paths.py",
-    "pack/archive.py",
-    "pack/bytecode.py",
-    "pack/condapack.py",
-    "pack/core.py",
-    "pack/literals.py",
-    "pack/prune.py",
-    "pack/prune.toml",
-    "pack/records.py",
-    "pack/sbom.py",
-    "pack/source.py",
-    "pack/write.py",
-)
 # A lock can be solved anywhere, once its channel stands.
 _ANYWHERE = frozenset({Act.LOCK})
 
@@ -186,8 +171,11 @@ def _archive_key(workspace: Workspace) -> str:
     key = hashlib.sha256(file_digest(workspace.lock).encode())
     tools = [version("conda-pack"), version("zstandard")]
     key.update(json.dumps([workspace.version, workspace.channel, workspace.level, workspace.part_size, tools]).encode())
-    for source in _SHAPE_ARCHIVES:
-        key.update((workspace.project / source).read_bytes())
+    key.update(os.environ.get("SOURCE_DATE_EPOCH", "").encode())
+    for folder in ("launcher", "pack"):
+        for path in sorted((workspace.project / folder).rglob("*")):
+            if path.suffix in {".py", ".toml"}:
+                key.update(path.relative_to(workspace.project).as_posix().encode() + b"\0" + path.read_bytes())
     return key.hexdigest()
 
 

@@ -11,7 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pack.elf import set_rpath
+from pack.archive import machine_folders
+from pack.elf import blank, set_rpath
 from pack.errors import ProgramFailed
 from pack.folder import replaced
 
@@ -56,6 +57,8 @@ def build_stub(
             # PyInstaller's bootloader needs zlib, which a user's machine may lack, and does not look where it ships
             # its own.
             set_rpath(work / "peft_engine" / platform.program, "$ORIGIN/_internal")
+            for library in (work / "peft_engine" / "_internal").rglob("*.so*"):
+                blank(library, [str(folder) for folder in machine_folders(sources)])
         # PyInstaller only warns of a module that it did not find: what was frozen has to show that it starts.
         _run([work / "peft_engine" / platform.program, "--version"], work, "The frozen launcher")
         (work / "peft_engine").rename(unfinished / place.name)

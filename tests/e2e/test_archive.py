@@ -46,6 +46,12 @@ def test_no_path_of_the_building_machine_is_inside(resources: Path, manifest: Ma
     assert found == set()
 
 
+def test_no_path_of_the_building_machine_is_beside_it(resources: Path) -> None:
+    place = b"/nowhere" if sys.base_prefix == "/usr" else sys.base_prefix.encode()
+    files = [path for path in resources.rglob("*") if path.is_file() and not path.name.startswith("runtime.tar")]
+    assert [path.name for path in files if place in path.read_bytes() or bytes(REPOSITORY) in path.read_bytes()] == []
+
+
 def test_any_tar_lists_every_entry(resources: Path, manifest: Manifest) -> None:
     from launcher.platforms import Platform
 
