@@ -21,6 +21,7 @@ from tests.builders.backend import wait_until
 from tests.builders.engine import build_engine, close, running_engine, size_of, workspace_of_wheels
 
 STEPS = 60
+LEARNED = 0.7  # the mean loss over the last tenth of the steps, against the first, at most
 TRAINING = {"max_steps": STEPS, "learning_rate": 2e-2, "batch_size": 8, "lora_dropout": 0.0, "seed": 7}
 # Runs in the packed runtime: how far the adapter moves the base model's answer to one sentence.
 COMPARE = """
@@ -90,14 +91,14 @@ def main() -> int:
         backend.get("/api/health")
         table.add("second start, to health 200")
         python = Path(next(event["argv"][0] for event in events if event["event"] == "starting"))
-        subprocess.run([python, "-I", "-B", models.__file__, material], check=True)
+        subprocess.run([python, "-I", "-B", models.__file__, material], check=True, env=environment)
         table.add("make a model and a dataset", size_of(material))
         job = train(backend, material)
         table.add(f"LoRA, {STEPS} steps", size_of(Path(job["adapter_path"])))
         close(backend)
     answer = subprocess.run(
         [python, "-I", "-B", "-c", COMPARE, material / "model", job["adapter_path"]],
-        check=True, capture_output=True, text=True,
+        check=True, capture_output=True, text=True, env=environment,
     )  # fmt: skip
     losses = [step["loss"] for step in job["metrics"] if "loss" in step]
     tenth = max(1, len(losses) // 10)
@@ -108,6 +109,9 @@ def main() -> int:
     print(f"effect of the adapter {json.loads(answer.stdout):.3f} (largest change of a logit)")
     print(f"adapter               {job['adapter_path']}")
     print(f"resources             {workspace.resources}")
+    if mean(losses[-tenth:]) > LEARNED * mean(losses[:tenth]):
+        print(f"The adapter did not learn: the last loss should be at most {LEARNED} of the first.", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -66,7 +66,7 @@ def test_any_tar_lists_every_entry(resources: Path, manifest: Manifest) -> None:
 
 # Feature: python-backend-bundling, Property 1: every module that the backend imports, on any branch, is inside.
 def test_every_package_that_the_backend_imports_is_inside(manifest: Manifest, slot: Path) -> None:
-    site = slot / manifest.platform.site_packages("3.11")
+    site = slot / manifest.platform.site_packages(manifest.packages["python"].rpartition(".")[0])
     stdlib = sys.stdlib_module_names
     wanted = {name.split(".")[0] for name in backend_imports(REPOSITORY / "backend")} - stdlib
     assert {"torch", "transformers", "peft", "fastapi", "uvicorn"} <= wanted
