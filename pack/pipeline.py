@@ -47,7 +47,7 @@ class Act(StrEnum):
     VERIFY = "verify"
 
 
-# Where CI has a machine for each platform.
+# What kind of machine builds for each platform.
 RUNNERS = {
     Platform.LINUX_64: "a Linux machine with an x86-64 processor",
     Platform.LINUX_AARCH64: "a Linux machine with a 64-bit ARM processor",
