@@ -1,6 +1,6 @@
 // Shows the view that the app's main process sends, and tells it which button was pressed.
 
-import { BUTTONS, describeFigures, describeStep } from './words.mjs';
+import { BUTTONS, describeFigures, describeStep, showShare } from './words.mjs';
 
 const WORKING_BUTTONS = Object.freeze(['cancel']);
 const READY_BUTTONS = Object.freeze(['repair', 'open-log']);
@@ -33,15 +33,7 @@ function showProgress({ step, done, total, unit, rate, secondsLeft, pid }) {
   const figures = describeFigures({ done, total, unit, rate, secondsLeft });
   write('figures', figures);
   element('first').hidden = step !== 'unpack';
-  const bar = element('bar');
-  if (done === null || !total) {
-    bar.removeAttribute('value');
-    bar.removeAttribute('aria-valuetext');
-  } else {
-    bar.max = total;
-    bar.value = done;
-    bar.setAttribute('aria-valuetext', `${Math.floor((done / total) * 100)} %${figures && `, ${figures}`}`);
-  }
+  showShare(element('bar'), { done, total, figures });
 }
 
 function showProblem({ code, title, message, remedy, end, lastLines }) {

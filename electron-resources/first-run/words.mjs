@@ -58,3 +58,20 @@ export function describeFigures({ done, total, unit, rate = null, secondsLeft = 
   if (secondsLeft !== null) parts.push(describeTime(secondsLeft));
   return parts.join(' · ');
 }
+
+/**
+ * Sets a progress element to a share, or to one that nobody knows.
+ *
+ * @param {HTMLProgressElement} bar
+ * @param {{done: number | null, total: number | null, figures: string}} progress
+ */
+export function showShare(bar, { done, total, figures }) {
+  if (done === null || !total) {
+    bar.removeAttribute('value');
+    bar.removeAttribute('aria-valuetext');
+    return;
+  }
+  bar.max = total;
+  bar.value = done;
+  bar.setAttribute('aria-valuetext', `${Math.floor((done / total) * 100)} %${figures && `, ${figures}`}`);
+}

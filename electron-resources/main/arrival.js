@@ -5,7 +5,8 @@
 const { setTimeout: pause } = require('node:timers/promises');
 const { request } = require('./request');
 
-const EVERY_MS = 500;
+/** What is shown must not be half a second behind; the launcher notes it several times in that time. */
+const EVERY_MS = 250;
 const TIMEOUT_MS = 2_000;
 
 /** @typedef {Readonly<{done: number | null, total: number | null}>} Arrival */

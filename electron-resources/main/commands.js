@@ -41,10 +41,11 @@ class Commands {
    * @returns {Promise<void>}
    */
   async press(button) {
-    const { log, openPath, openBrowser, quit } = this.#parts;
+    const { manager, log, openPath, openBrowser, quit } = this.#parts;
     switch (button) {
       case 'retry':
-        return this.start();
+        // An engine that runs is in the wrong place: only another start can find it a better one.
+        return manager.state.child === null ? this.start() : this.#restart();
       case 'repair':
         return this.repair();
       case 'choose-home':
@@ -66,13 +67,12 @@ class Commands {
   }
 
   /** Starts the engine; the page shows how it goes, a failure too. */
-  async start() {
-    try {
-      await this.#parts.manager.start();
-    } catch (error) {
-      // The service has logged it, and the page shows it.
-      if (!(error instanceof EngineError)) throw error;
-    }
+  start() {
+    return leaveToThePage(this.#parts.manager.start());
+  }
+
+  #restart() {
+    return leaveToThePage(this.#parts.manager.restart());
   }
 
   /** Stops the engine, repairs it, and starts it again. Asked twice at once, it is done once. */
@@ -97,6 +97,7 @@ class Commands {
       presenter.fail(explain(failure));
       throw error;
     }
+    presenter.end();
     await this.start();
   }
 
@@ -108,6 +109,15 @@ class Commands {
     remember(folder);
     manager.use(place());
     await this.start();
+  }
+}
+
+/** @param {Promise<void>} start whose failure the service logs and the page shows */
+async function leaveToThePage(start) {
+  try {
+    await start;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
   }
 }
 

@@ -108,6 +108,11 @@ const ENTRIES = Object.freeze({
     remedy: 'Correct PEFT_STUDIO_REMOTE_URL, and start again.',
     buttons: ['quit'],
   },
+  REMOTE_UNSEEN: {
+    title: 'This app cannot show a remote engine',
+    remedy: 'Unset PEFT_STUDIO_REMOTE_URL, and start again.',
+    buttons: ['quit'],
+  },
   PORT_IN_USE: {
     title: 'Port 8000 is in use',
     remedy: 'Close the program that uses it, then try again.',

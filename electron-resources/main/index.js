@@ -4,7 +4,6 @@
 
 const { spawn } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
-const { existsSync } = require('node:fs');
 const path = require('node:path');
 const { app, dialog, ipcMain, Menu, Notification, shell } = require('electron');
 const { autoUpdater } = require('electron-updater');
@@ -22,10 +21,15 @@ const { isOurs } = require('./policy');
 const { Presenter } = require('./presenter');
 const { readSettings, writeSettings } = require('./settings');
 const { connectUpdater } = require('./updater');
+const { welcome } = require('./welcome');
 const { openAppWindow, openEngineWindow } = require('./window');
+const { Windows } = require('./windows');
 
 const ROOT = path.join(__dirname, '..');
-const FOLDERS = Object.freeze({ app: path.join(ROOT, 'renderer', 'dist'), engine: path.join(ROOT, 'first-run') });
+const FOLDERS = Object.freeze({
+  app: path.join(app.getAppPath(), 'renderer', 'dist'),
+  engine: path.join(ROOT, 'first-run'),
+});
 const { platform } = process;
 
 const userFolder = app.getPath('userData');
@@ -62,13 +66,11 @@ function run() {
   const environment = process.env;
   const manager = new BackendServiceManager({ place: place(), platform, environment, token, log, orphan });
   const presenter = new Presenter(manager);
-  /** @type {import('electron').BrowserWindow | null} */
-  let engineWindow = null;
-  /** @type {import('electron').BrowserWindow | null} */
-  let appWindow = null;
-
+  /** @param {import('electron').WebContents} contents */
+  const guard = (contents) => guardContents(contents, manager);
+  const windows = new Windows({ engine: () => openEngineWindow(guard), app: () => openAppWindow(guard) });
   /** @param {string} channel @param {unknown} payload */
-  const send = (channel, payload) => appWindow?.webContents.send(channel, payload);
+  const send = (channel, payload) => windows.tellApp(channel, payload);
   const updater = connectUpdater(autoUpdater, {
     send,
     isPackaged: app.isPackaged,
@@ -92,20 +94,6 @@ function run() {
     quit: () => app.quit(),
   });
 
-  const guard = (/** @type {import('electron').WebContents} */ contents) => guardContents(contents, manager);
-
-  function showEngine() {
-    engineWindow ??= openEngineWindow(guard).once('closed', () => (engineWindow = null));
-    engineWindow.show();
-  }
-
-  function showApp() {
-    // Until the app has pages of its own, the engine's page is what there is to see.
-    if (!existsSync(path.join(FOLDERS.app, 'index.html'))) return;
-    appWindow ??= openAppWindow(guard).once('closed', () => (appWindow = null));
-    engineWindow?.close();
-  }
-
   async function endOrphan() {
     try {
       if ((await orphan.endOrphan()) === 'ended') log.warn('an engine left by an earlier PEFT Studio was ended');
@@ -120,13 +108,13 @@ function run() {
     if (address !== null && address !== before.address) guardRequests(manager);
     if (phase === before.phase) return;
     send('backend-status', { status: phase, ...manager.status() });
-    if (phase === 'ready' && before.phase === 'listening') welcome();
-    if (phase === 'failed') showEngine();
+    if (phase === 'ready' && before.phase === 'listening') greet();
+    if (phase === 'failed') windows.showEngine();
   });
 
-  function welcome() {
+  function greet() {
     noteVersion();
-    showApp();
+    welcome({ manager, presenter, windows, folder: FOLDERS.app, platform });
     scope.abort();
     scope = new AbortController();
     const { signal } = scope;
@@ -136,7 +124,7 @@ function run() {
         presenter.arrive(arrival);
         send('engine-arrival', arrival);
         const share = arrival?.total ? (arrival.done ?? 0) / arrival.total : -1;
-        (appWindow ?? engineWindow)?.setProgressBar(share);
+        windows.setProgress(share);
       },
     }).catch((error) => signal.aborted || log.warn(`how much of the engine is there is unknown: ${error.message}`));
   }
@@ -157,7 +145,7 @@ function run() {
     });
   }
 
-  presenter.on('view', (view) => engineWindow?.webContents.send(ENGINE_CHANNELS.view, view));
+  presenter.on('view', (view) => windows.tellEngine(ENGINE_CHANNELS.view, view));
   listen(ENGINE_CHANNELS.viewNow, () => presenter.view);
   listen(ENGINE_CHANNELS.press, (button) => commands.press(button));
   const table = invocations({
@@ -169,15 +157,11 @@ function run() {
     openPath: shell.openPath,
     notify: ({ urgency, ...note }) =>
       new Notification({ ...note, urgency: /** @type {'low' | 'normal' | 'critical'} */ (urgency) }).show(),
-    setProgress: (fraction) => appWindow?.setProgressBar(fraction),
+    setProgress: (fraction) => windows.setProgress(fraction),
   });
   for (const [channel, answer] of Object.entries(table)) listen(channel, answer);
 
-  app.on('second-instance', () => {
-    const window = appWindow ?? engineWindow;
-    if (window?.isMinimized()) window.restore();
-    window?.focus();
-  });
+  app.on('second-instance', () => windows.focus());
   app.on('window-all-closed', () => app.quit());
   let mayQuit = false;
   app.on('before-quit', (event) => {
@@ -205,9 +189,10 @@ function run() {
 
   app.whenReady().then(async () => {
     guardSession(manager, FOLDERS);
+    const showEngine = () => windows.showEngine();
     const shown = { repair: () => commands.press('repair'), openLog: () => commands.press('open-log'), showEngine };
     Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, shown, (error) => log.warn(error.message))));
-    showEngine();
+    windows.showEngine();
     await endOrphan();
     await commands.start();
   });

@@ -13,6 +13,8 @@ class Presenter extends EventEmitter {
   #problem = null;
   /** @type {import('./progress').View['arrival']} */
   #arrival = null;
+  /** Whether an act of the launcher goes on, whatever the engine does meanwhile. */
+  #acting = false;
 
   /** @param {import('./backend-service-manager').BackendServiceManager} manager */
   constructor(manager) {
@@ -31,8 +33,9 @@ class Presenter extends EventEmitter {
   /** @returns {import('./progress').View} */
   get view() {
     const problem = this.#problem ?? this.#manager.explanation();
-    const phase = this.#problem === null ? this.#manager.state.phase : 'failed';
-    return viewOf({ phase, progress: this.#progress, problem, arrival: this.#arrival });
+    const { phase } = this.#manager.state;
+    const now = this.#problem !== null ? 'failed' : this.#acting ? 'starting' : phase;
+    return viewOf({ phase: now, progress: this.#progress, problem, arrival: this.#arrival });
   }
 
   /** @param {Readonly<import('./events').EngineEvent>} event */
@@ -45,12 +48,20 @@ class Presenter extends EventEmitter {
   begin() {
     this.#progress = BEGUN;
     this.#problem = null;
+    this.#acting = true;
+    this.#show();
+  }
+
+  /** Shows the engine again, after an act. */
+  end() {
+    this.#acting = false;
     this.#show();
   }
 
   /** @param {import('./errors').Explanation} problem */
   fail(problem) {
     this.#problem = problem;
+    this.#acting = false;
     this.#show();
   }
 

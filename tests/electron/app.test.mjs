@@ -1,54 +1,11 @@
 // The app's main process as a whole, with a stand-in for Electron and a real engine process.
 
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import readline from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { awaitNobody, fakeResources, folder, later, processesWith } from './engines.mjs';
-
-const MAIN = path.join(import.meta.dirname, 'fake-electron.js');
-
-/** Starts the app; `next` settles with the next thing it did that fits, `ask` makes it do something. */
-function startApp(steps = [{ serve: {} }], options = {}) {
-  const root = folder();
-  const { resourcesPath } = fakeResources(root);
-  const given = JSON.stringify({ resourcesPath, userData: path.join(root, 'user'), ...options });
-  const env = { ...process.env, FAKE_ENGINE: JSON.stringify(steps), OWNED: root };
-  const app = spawn(process.execPath, [MAIN, given], { env, stdio: ['pipe', 'pipe', 'pipe'] });
-  later(() => {
-    for (const pid of processesWith(root)) process.kill(pid, 'SIGKILL');
-  });
-  const told = [];
-  const waiting = new Set();
-  readline.createInterface({ input: app.stdout }).on('line', (line) => {
-    told.push(line.startsWith('{') ? JSON.parse(line) : line);
-    for (const look of waiting) look();
-  });
-  let complaints = '';
-  app.stderr.on('data', (text) => (complaints += text));
-  let seen = 0;
-  const next = (fits) =>
-    new Promise((resolve, reject) => {
-      const look = () => {
-        const at = told.findIndex((what, index) => index >= seen && fits(what));
-        if (at === -1) return;
-        seen = at + 1;
-        waiting.delete(look);
-        resolve(told[at]);
-      };
-      waiting.add(look);
-      app.once('exit', (code) => reject(new Error(`the app ended with ${code}: ${complaints}`)));
-      look();
-    });
-  const ask = (what) => app.stdin.write(`${JSON.stringify(what)}\n`);
-  const ready = () => next(({ did, payload }) => did === 'send' && payload.mood === 'ready');
-  return { app, root, told, next, ask, ready };
-}
-
-const did = (name) => (what) => what.did === name;
-const answerOf = (channel) => (what) => ['answer', 'refusal'].includes(what.did) && what.channel === channel;
+import { answerOf, did, startApp } from './app.mjs';
+import { awaitNobody, folder } from './engines.mjs';
 
 test('the engine’s page comes first, sandboxed and isolated, and follows the engine until it is ready', async () => {
   const { next, told, ready } = startApp([

@@ -2,14 +2,14 @@
 
 // Runs main/index.js with stand-ins for electron and electron-updater: `node fake-electron.js OPTIONS`.
 // Says as JSON lines what the app does to them, and does as the lines of its stdin ask: {"invoke": channel, "args": […],
-// "from": url}, {"quit": true}, {"throw": true}, {"second": true}, {"headers": {…}}, {"open": url}, {"serve": url}.
+// "from": url}, {"quit": true}, {"close": true}, {"throw": true}, {"second": true}, {"headers": {…}}, {"open": url}, {"serve": url}.
 
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const readline = require('node:readline');
 
 const MAIN = path.join(__dirname, '..', '..', 'electron-resources', 'main');
-const { resourcesPath, userData, argv = [], primary = true } = JSON.parse(process.argv[2]);
+const { resourcesPath, userData, appPath = '', argv = [], primary = true } = JSON.parse(process.argv[2]);
 const tell = (did, facts = {}) => process.stdout.write(`${JSON.stringify({ did, ...facts })}\n`);
 
 process.resourcesPath = resourcesPath;
@@ -18,6 +18,7 @@ process.argv = [process.argv[0], ...argv];
 class App extends EventEmitter {
   isPackaged = true;
   getPath = (name) => path.join(userData, name);
+  getAppPath = () => appPath;
   getVersion = () => '1.0.1';
   requestSingleInstanceLock = () => primary;
   whenReady = () => Promise.resolve();
@@ -31,26 +32,35 @@ class App extends EventEmitter {
   }
 }
 
+const pages = [];
 class Contents extends EventEmitter {
-  send = (channel, payload) => tell('send', { channel, payload });
+  constructor(kind, webPreferences) {
+    super();
+    this.kind = kind;
+    this.webPreferences = { ...webPreferences, preload: path.basename(webPreferences.preload) };
+    pages.push(this);
+  }
+  zoomFactor = 1;
+  loadURL(url) {
+    this.url = url;
+    tell(this.kind, { url, webPreferences: this.webPreferences });
+    setImmediate(() => this.emit('did-finish-load'));
+  }
+  close = () => tell('page-closed', { url: this.url });
+  send = (channel, payload) => tell('send', { to: this.url, channel, payload });
   setWindowOpenHandler = (open) => (this.open = open);
   downloadURL = (url) => tell('download', { url });
 }
 
 const windows = [];
-class BrowserWindow extends EventEmitter {
-  constructor({ webPreferences }) {
+class BaseWindow extends EventEmitter {
+  constructor() {
     super();
-    this.webContents = new Contents();
-    this.webPreferences = webPreferences;
     windows.push(this);
   }
-  loadURL = (url) =>
-    tell('window', {
-      url,
-      webPreferences: { ...this.webPreferences, preload: path.basename(this.webPreferences.preload) },
-    });
-  show = () => undefined;
+  contentView = { addChildView: () => undefined };
+  getContentBounds = () => ({ x: 5, y: 50, width: 1000, height: 700 });
+  show = () => tell('show');
   focus = () => tell('focus');
   isMinimized = () => false;
   setProgressBar = (share) => tell('progress', { share });
@@ -58,7 +68,24 @@ class BrowserWindow extends EventEmitter {
     windows.splice(windows.indexOf(this), 1);
     this.emit('closed');
     tell('closed');
+    if (windows.length === 0) app.emit('window-all-closed');
   }
+}
+
+class BrowserWindow extends BaseWindow {
+  constructor({ webPreferences }) {
+    super();
+    this.webContents = new Contents('window', webPreferences);
+  }
+  loadURL = (url) => this.webContents.loadURL(url);
+}
+
+class WebContentsView {
+  constructor({ webPreferences }) {
+    this.webContents = new Contents('view', webPreferences);
+  }
+  setBounds = (bounds) => (this.bounds = bounds);
+  setVisible = (visible) => tell('bounds', { url: this.webContents.url, visible, ...this.bounds });
 }
 
 const invocations = new Map();
@@ -74,10 +101,12 @@ session.protocol.handle = (_scheme, serve) => (session.serve = serve);
 const app = new App();
 const electron = {
   app,
+  BaseWindow,
   BrowserWindow,
   dialog: { showOpenDialog: async () => ({ filePaths: [] }) },
   ipcMain: { handle: (channel, answer) => invocations.set(channel, answer) },
   Menu: { setApplicationMenu: () => undefined, buildFromTemplate: (template) => template },
+  WebContentsView,
   net: {
     fetch: async (url, { headers, method }) =>
       new Response(JSON.stringify({ url, method, authorization: headers.get('authorization') })),
@@ -110,6 +139,7 @@ const acts = {
     }
   },
   quit: () => app.quit(),
+  close: () => windows[0].close(),
   second: () => app.emit('second-instance'),
   throw: () =>
     setImmediate(() => {
@@ -119,7 +149,7 @@ const acts = {
     session.change({ requestHeaders: {}, ...details, webContents: { getURL: () => details.page } }, (given) =>
       tell('headers', given),
     ),
-  open: (url) => tell('opened', windows[0].webContents.open({ url })),
+  open: (url) => tell('opened', pages[0].open({ url })),
   async serve(url) {
     const response = await session.serve(new Request(url));
     tell('served', {

@@ -24,7 +24,16 @@ for (const signal of SIGNALS) process.on(signal, () => deaf || process.exit(0));
 process.stdin.on('end', () => deaf || process.exit(0)).resume();
 setInterval(() => undefined, 1 << 30); // lives until it is ended
 
-function serve({ port = 0, health = [200], jobs = [], stubborn = false, freezeAfter = Infinity } = {}) {
+const WHOLE = { part: 'whole', state: 'ready', done: null, total: null, unit: null };
+
+function serve({
+  port = 0,
+  health = [200],
+  jobs = [],
+  engine = [WHOLE],
+  stubborn = false,
+  freezeAfter = Infinity,
+} = {}) {
   let asked = 0;
   const server = http.createServer((request, response) => {
     if (request.url !== '/api/health' && request.headers.authorization !== `Bearer ${process.env.PEFT_STUDIO_TOKEN}`) {
@@ -39,6 +48,9 @@ function serve({ port = 0, health = [200], jobs = [], stubborn = false, freezeAf
         response.writeHead(status).end(JSON.stringify({ status: status === 200 ? 'healthy' : 'ill' }));
         break;
       }
+      case '/api/engine':
+        response.end(JSON.stringify(engine.length > 1 ? engine.shift() : engine[0]));
+        break;
       case '/api/training/list':
         response.end(JSON.stringify({ jobs }));
         break;

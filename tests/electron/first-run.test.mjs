@@ -5,6 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BAR_HEIGHT } from '../../electron-resources/main/layout.js';
 import { explain } from '../../electron-resources/main/errors.js';
 import { describeBytes, describeFigures, describeTime } from '../../electron-resources/first-run/words.mjs';
 
@@ -50,6 +51,13 @@ const GERMAN = failed({
   remedy:
     'Erteilen Sie Ihrem Benutzerkonto die Schreibberechtigung oder wählen Sie ein anderes Installationsverzeichnis auf einem Festplattenlaufwerk aus.',
 });
+const PORT_TAKEN = failed({
+  code: 'PORT_IN_USE',
+  message:
+    'Port 8000 was taken by ssh (process 5092). The engine is at http://127.0.0.1:8001, and the pages of this app look for it at http://127.0.0.1:8000 alone.',
+  exitCode: null,
+});
+const ARRIVING = { mood: 'ready', progress: null, problem: null, arrival: { done: 612e6, total: 1_240e6 } };
 const READY = { mood: 'ready', progress: null, problem: null, arrival: { done: 1e9, total: 2e9 } };
 
 let browser;
@@ -77,7 +85,7 @@ afterAll(async () => {
 });
 
 /** Opens the page with a first view; `send` sends another, `pressed` lists the buttons that were pressed. */
-async function open(view, { width = 640, height = 480, ...options } = {}) {
+async function open(view, { file = 'index.html', width = 640, height = 480, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, ...options });
   const page = await context.newPage();
   const complaints = [];
@@ -97,7 +105,7 @@ async function open(view, { width = 640, height = 480, ...options } = {}) {
       },
     };
   }, view);
-  await page.goto(`${origin}/index.html`);
+  await page.goto(`${origin}/${file}`);
   return {
     page,
     complaints,
@@ -110,12 +118,21 @@ async function shoot(page, name) {
   if (SHOTS !== undefined) await page.screenshot({ path: path.join(SHOTS, `${name}.png`) });
 }
 
+/** What axe finds wrong, in words. */
+async function findings(page) {
+  await page.evaluate(fs.readFileSync(AXE, 'utf8'));
+  const { violations } = await page.evaluate(() => window.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join()}`);
+}
+
+const BAR = { file: 'bar.html', width: 1280, height: BAR_HEIGHT };
 const VIEWS = {
   begin: working({ step: 'begin' }),
   unpacking: UNPACKING,
   'disk-full': DISK_FULL,
   crashed: CRASHED,
   german: GERMAN,
+  port: PORT_TAKEN,
   ready: READY,
 };
 
@@ -123,13 +140,79 @@ describe.each(['light', 'dark'])('in the %s', (colorScheme) => {
   test.each(Object.entries(VIEWS))('%s: nothing for axe to find, nothing in the console', async (name, view) => {
     const { page, complaints } = await open(view, { colorScheme, reducedMotion: 'reduce' });
     if (name === 'crashed') await page.locator('summary').click();
-    await page.evaluate(fs.readFileSync(AXE, 'utf8'));
-    const { violations } = await page.evaluate(() => window.axe.run());
-    expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join()}`)).toEqual([]);
+    expect(await findings(page)).toEqual([]);
     expect(complaints).toEqual([]);
     await shoot(page, `${name}-${colorScheme}`);
     await page.context().close();
   });
+
+  test('the bar: nothing for axe to find, nothing in the console', async () => {
+    const { page, complaints } = await open(ARRIVING, { ...BAR, colorScheme, reducedMotion: 'reduce' });
+    expect(await findings(page)).toEqual([]);
+    expect(complaints).toEqual([]);
+    await shoot(page, `bar-${colorScheme}`);
+    await page.context().close();
+  });
+});
+
+describe('the bar', () => {
+  test('says how much of how much is there, to the eye and to a screen reader', async () => {
+    const { page, send } = await open(ARRIVING, BAR);
+    expect(await page.locator('#figures').textContent()).toBe('612 MB of 1.24 GB');
+    expect(await page.locator('#bar').getAttribute('aria-valuetext')).toBe('49 %, 612 MB of 1.24 GB');
+    await send({ ...READY, arrival: { done: null, total: null } });
+    expect(await page.locator('#bar').getAttribute('value')).toBe(null);
+    await page.context().close();
+  });
+
+  test.each([
+    ['as wide as the smallest window', { width: 640, height: BAR_HEIGHT }],
+    // What layout.js gives it then: twice the height, of which the page's pixels are half.
+    ['zoomed to twice its size there', { width: 320, height: BAR_HEIGHT, deviceScaleFactor: 2 }],
+  ])('%s stays one line, and its figures whole', async (name, size) => {
+    const { page } = await open(ARRIVING, { ...BAR, ...size });
+    // Longer than German would make it.
+    await page.evaluate(() => (document.getElementById('what').textContent += ' Donaudampfschifffahrtsgesellschaft'));
+    const inside = await page.evaluate(() => {
+      const { right, bottom } = document.getElementById('figures').getBoundingClientRect();
+      const { scrollWidth, scrollHeight } = document.documentElement;
+      return right <= innerWidth && bottom <= innerHeight && scrollWidth <= innerWidth && scrollHeight <= innerHeight;
+    });
+    await shoot(page, `bar-${name.replaceAll(' ', '-')}`);
+    expect(inside).toBe(true);
+    await page.context().close();
+  });
+});
+
+test('without motion nothing moves, and something still shows that work goes on', async () => {
+  const { page } = await open(VIEWS.begin, { reducedMotion: 'reduce' });
+  const look = () =>
+    page.evaluate(() => {
+      const { animationName, backgroundPosition } = getComputedStyle(document.getElementById('bar'));
+      return { animationName, backgroundPosition, moving: document.getAnimations().length };
+    });
+  expect(await look()).toEqual({ animationName: 'none', backgroundPosition: '50% 0px', moving: 0 });
+  await page.emulateMedia({ reducedMotion: 'no-preference' });
+  expect(await look()).toMatchObject({ animationName: 'pass', moving: 1 });
+  await page.context().close();
+});
+
+test('whoever uses the keyboard sees where it is', async () => {
+  const { page } = await open(CRASHED);
+  const seen = [];
+  for (let press = 0; press < 5; press += 1) {
+    await page.keyboard.press('Tab');
+    seen.push(
+      await page.evaluate(() => {
+        const { tagName, dataset } = document.activeElement;
+        const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+        return `${dataset.act ?? tagName}: ${outlineStyle} ${outlineWidth}`;
+      }),
+    );
+  }
+  // In the order in which the page is read.
+  expect(seen).toEqual(['SUMMARY', 'retry', 'repair', 'open-log'].map((name) => `${name}: solid 3px`).concat(seen[4]));
+  await page.context().close();
 });
 
 test('bytes, rate and time left are shown, and the bar says them too', async () => {

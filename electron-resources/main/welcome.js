@@ -1,0 +1,49 @@
+'use strict';
+
+// What there is to see once the engine is ready: the app's pages, where they can use this engine.
+
+const { EngineError, explain, failureOfError } = require('./errors');
+const { holderOf } = require('./holder');
+const { readInterface } = require('./interface');
+const { PORT } = require('./paths');
+
+const HERE = 'http://127.0.0.1:';
+const KNOWN = `${HERE}${PORT}`;
+
+/**
+ * Shows the app's window, or the engine's with the reason why it cannot be the app's.
+ *
+ * @param {{
+ *   manager: import('./backend-service-manager').BackendServiceManager,
+ *   presenter: import('./presenter').Presenter,
+ *   windows: import('./windows').Windows,
+ *   folder: string,
+ *   platform: NodeJS.Platform,
+ * }} parts `folder` of the app's pages
+ */
+async function welcome({ manager, presenter, windows, folder, platform }) {
+  const { child } = manager.state;
+  const pages = await readInterface(folder);
+  // Until the app has pages of its own, the engine's page is what there is to see.
+  if (pages === 'none') return;
+  if (pages === 'any-port' || manager.base === KNOWN) {
+    windows.showApp();
+    return;
+  }
+  const problem = await problemWith(manager.base, platform);
+  if (manager.state.child !== child) return; // another start shows itself
+  presenter.fail(explain(failureOfError(problem)));
+  windows.leaveApp();
+}
+
+/** @param {string} base of an engine that older pages do not find @param {NodeJS.Platform} platform */
+async function problemWith(base, platform) {
+  const nowhere = `The engine is at ${base}, and the pages of this app look for it at ${KNOWN} alone.`;
+  if (!base.startsWith(HERE)) return new EngineError('REMOTE_UNSEEN', nowhere);
+  const holder = await holderOf(PORT, platform);
+  const who =
+    holder === null ? 'a program that this system does not name' : `${holder.program} (process ${holder.pid})`;
+  return new EngineError('PORT_IN_USE', `Port ${PORT} was taken by ${who}. ${nowhere}`);
+}
+
+module.exports = { welcome };

@@ -1,0 +1,124 @@
+// The app's own window: which pages it may show, and the bar under them.
+
+import http from 'node:http';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { holderOf, listeners, parseLsof, parsePowerShell } from '../../electron-resources/main/holder.js';
+import { appLayout } from '../../electron-resources/main/layout.js';
+import { did, startApp } from './app.mjs';
+import { later } from './engines.mjs';
+
+const ANY_PORT = '<!doctype html><meta name="engine-port" content="any" />';
+const OLDER = '<!doctype html><title>port 8000 is compiled in</title>';
+const APP_PAGE = 'peft-studio://app/';
+const BAR_PAGE = 'peft-studio://engine/bar.html';
+const arriving = (done) => ({ part: 'core', state: 'arriving', done, total: 1_000, unit: 'bytes' });
+const WHOLE = { part: 'whole', state: 'ready', done: null, total: null, unit: null };
+
+const isBar = (visible) => (what) => what.did === 'bounds' && what.url === BAR_PAGE && what.visible === visible;
+
+test('pages that take any port get the app’s window, and the engine’s goes', async () => {
+  const { next } = startApp([{ serve: {} }], { pages: ANY_PORT });
+  expect(await next(({ url }) => url === APP_PAGE)).toMatchObject({
+    did: 'view',
+    webPreferences: { preload: 'app.js', contextIsolation: true, nodeIntegration: false, sandbox: true },
+  });
+  await next(did('closed'));
+});
+
+test('while the rest of the engine arrives, a bar of our own says how far, beside the pages and not over them', async () => {
+  const engine = [arriving(0), arriving(400), arriving(700), WHOLE];
+  const { next, told } = startApp([{ serve: { engine } }], { pages: ANY_PORT });
+  const { y, height } = await next(isBar(true));
+  expect(await next(({ to, payload }) => to === BAR_PAGE && payload.arrival?.done === 700)).toMatchObject({
+    payload: { mood: 'ready', arrival: { done: 700, total: 1_000 } },
+  });
+  await next(isBar(false));
+  expect({ y, height }).toEqual({ y: 668, height: 32 });
+  expect(told).toContainEqual({ did: 'progress', share: 0.7 });
+  // The app's pages are told too, and get no script of ours for that.
+  expect(told.filter(({ to, channel }) => to === APP_PAGE && channel === 'engine-arrival')).not.toEqual([]);
+});
+
+test('a window that is closed takes its pages with it, the bar’s too', async () => {
+  const { next, ask } = startApp([{ serve: {} }], { pages: ANY_PORT });
+  await next(did('show'));
+  await next(did('closed')); // the engine's
+  ask({ close: true });
+  expect([(await next(did('page-closed'))).url, (await next(did('page-closed'))).url]).toEqual([APP_PAGE, BAR_PAGE]);
+  await next(did('quit'));
+});
+
+/** Takes port 8000 if nobody else has it already. */
+async function takePort8000() {
+  const server = http.createServer((_request, response) => response.end());
+  await new Promise((resolve) => server.once('error', resolve).listen(8000, '127.0.0.1', resolve));
+  later(() => server.close());
+  return server.listening ? process.pid : null;
+}
+
+describe('pages that know port 8000 alone', () => {
+  test('are replaced on another port by a page that names who holds it; Retry finds the engine a better one', async () => {
+    const pid = await takePort8000();
+    const { next, ask, told } = startApp([{ serve: {} }], { pages: OLDER });
+    const { payload } = await next(({ payload: view }) => view?.mood === 'failed');
+    expect(payload.problem).toMatchObject({
+      code: 'PORT_IN_USE',
+      title: 'Port 8000 is in use',
+      message: expect.stringMatching(/^Port 8000 was taken by .+ The engine is at http:\/\/127\.0\.0\.1:\d+,/),
+      buttons: ['retry', 'quit'],
+    });
+    if (pid !== null) expect(payload.problem.message).toContain(`(process ${pid})`);
+    expect(told.filter(({ url }) => url === APP_PAGE)).toEqual([]);
+    const before = told.length;
+    ask({ invoke: 'engine-press', args: ['retry'], from: 'peft-studio://engine/' });
+    await next(({ did: what, channel }) => what === 'answer' && channel === 'engine-press');
+    // It was stopped, and asked for port 8000 again.
+    expect(told.slice(before).filter(did('filter'))).toHaveLength(1);
+  });
+});
+
+describe('who holds a port', () => {
+  test('is named by PID and program', async () => {
+    const server = http.createServer();
+    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address();
+    expect(await holderOf(port, process.platform)).toMatchObject({
+      pid: process.pid,
+      program: expect.stringMatching(/./),
+    });
+    await new Promise((resolve) => server.close(resolve));
+    expect(await holderOf(port, process.platform)).toBe(null);
+  });
+
+  test('is read of what each system says', () => {
+    expect(parseLsof('p5092\ncssh\nf7\n')).toEqual({ pid: 5092, program: 'ssh' });
+    expect(parsePowerShell('5092 ssh\r\n')).toEqual({ pid: 5092, program: 'ssh' });
+    expect([parseLsof(''), parsePowerShell('')]).toEqual([null, null]);
+  });
+
+  test('is neither who talks to that port, nor who listens on another', () => {
+    const line = (port, state, inode) =>
+      `   0: 0100007F:${port} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1`;
+    const table = ['  sl  local_address', line('1F40', '0A', 11), line('1F40', '01', 12), line('1F41', '0A', 13)];
+    expect(listeners(table.join('\n'), 8000)).toEqual(['11']);
+  });
+});
+
+test('pages and bar fill the window between them, whatever its size and the bar’s zoom', () => {
+  const size = fc.record({ width: fc.nat(8_000), height: fc.nat(5_000) });
+  fc.assert(
+    fc.property(size, fc.double({ min: 0, max: 5, noNaN: true }), (content, zoom) => {
+      const { pages, bar } = appLayout(content, zoom);
+      expect([pages.width, bar.width, pages.height + bar.height, bar.y]).toEqual([
+        content.width,
+        content.width,
+        content.height,
+        pages.height,
+      ]);
+      expect(Math.min(pages.height, bar.height)).toBeGreaterThanOrEqual(0);
+      if (zoom === 0) expect(pages.height).toBe(content.height);
+    }),
+    { numRuns: 500 },
+  );
+});
