@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from launcher.acts import install, remove, repair, status, verify
-from launcher.cli import Act, parse
+from launcher.cli import Act, asks_for_json, parse
 from launcher.disk import Disk, disk_errors
-from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError
+from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError, WrongCommandLine
 from launcher.home import find_home
-from launcher.host import stdin_ended
+from launcher.host import end_with_stdin
 from launcher.manifest import MANIFEST_NAME
 from launcher.platforms import Platform
 from launcher.preflight import check_system
@@ -29,14 +29,22 @@ if TYPE_CHECKING:
     from launcher.cli import Request
     from launcher.trust import Release
 
+_INTERRUPTED = "Interrupted. Finished work is kept; the next start goes on from here."
+
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     """Do what the arguments ask for and return the exit status; a plain start becomes the backend instead."""
     release = current_release()
-    request = parse(arguments, release.version)
+    try:
+        request = parse(arguments, release.version)
+    except WrongCommandLine as error:
+        print(error.usage, file=sys.stderr)
+        if asks_for_json(arguments):
+            Report(as_json=True, quiet=False).fail(error)
+        return error.exit_status
     report = Report(as_json=request.as_json, quiet=request.quiet)
     if request.until_eof:
-        report.is_over = stdin_ended
+        end_with_stdin(_INTERRUPTED, EXIT_INTERRUPTED)
     try:
         act(request, release, report, environment)
     except LauncherError as error:
@@ -47,7 +55,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
         report.fail(error)
         return error.exit_status
     except KeyboardInterrupt:
-        print("Interrupted. Finished work is kept; the next start goes on from here.", file=sys.stderr)
+        print(_INTERRUPTED, file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
 

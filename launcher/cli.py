@@ -7,7 +7,9 @@ import sys
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+from launcher.errors import WrongCommandLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,9 +55,9 @@ class Request:
 
 
 def parse(arguments: Sequence[str], version: str) -> Request:
-    """Return what the arguments ask for; end the program for --help, --version and mistakes, as argparse does."""
+    """Return what the arguments ask for; end the program for --help and --version; raise WrongCommandLine."""
     arguments = list(arguments)
-    cut = arguments.index("--") if "--" in arguments else len(arguments)
+    cut = _cut(arguments)
     parser = _parser(version)
     found = parser.parse_args(arguments[:cut])
     if found.all and found.act != Act.REMOVE:
@@ -76,6 +78,23 @@ def parse(arguments: Sequence[str], version: str) -> Request:
     )
 
 
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line that cannot be understood asks for events all the same."""
+    return "--json" in arguments[: _cut(arguments)]
+
+
+def _cut(arguments: Sequence[str]) -> int:
+    """Return where the launcher's own arguments end."""
+    return arguments.index("--") if "--" in arguments else len(arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that lets others say what is wrong, and end the program."""
+
+    def error(self, message: str) -> NoReturn:
+        raise WrongCommandLine(message, f"{self.format_usage()}{self.prog}: error: {message}")
+
+
 def _folder(text: str) -> Path:
     """Return a folder; an empty name, as an unset variable of a script gives it, is none."""
     if not text:
@@ -84,7 +103,7 @@ def _folder(text: str) -> Path:
 
 
 def _parser(version: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="peft_engine",
         usage="%(prog)s [OPTIONS] [-- BACKEND ARGUMENTS]",
         description=_ABOUT,

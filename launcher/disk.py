@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FOLDER_MODE = 0o755
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OLD = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+_NO_QUOTA = getattr(errno, "EDQUOT", None)  # Windows has none
 # What a system says of a place that cannot be written, whatever the cause: rights, a read-only or failing disk, a file
 # in a folder's way, a name that the file system does not take, a home that somebody removes meanwhile.
 _NOT_WRITABLE = {
@@ -159,8 +159,8 @@ def disk_errors(home: Path) -> Iterator[None]:
         yield
     except OSError as error:
         place = home if error.filename is None else error.filename
-        if error.errno in _NO_ROOM:
-            raise DiskFull(home, free_bytes(home)) from error
+        if error.errno in {errno.ENOSPC, _NO_QUOTA}:
+            raise DiskFull(home, free_bytes(home), quota=error.errno == _NO_QUOTA) from error
         if error.errno in _NOT_WRITABLE:
-            raise HomeNotWritable(type(home)(place), error.strerror or str(error)) from error
+            raise HomeNotWritable(type(home)(place), error.strerror or str(error), error.errno) from error
         raise

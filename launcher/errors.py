@@ -1,6 +1,7 @@
 """Errors that a person will read: what is so, with names and numbers, and one thing to do about it.
 
 EngineError
+├── WrongCommandLine         wrong-command-line    2
 └── LauncherError            exit status 80–99
     ├── ArchiveMissing       archive-missing       80
     ├── ArchiveDamaged       archive-damaged       81
@@ -23,6 +24,7 @@ EngineError
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -43,6 +45,16 @@ class EngineError(Exception):
         self.message = message
         self.remedy = remedy
         self.path = path
+
+
+class WrongCommandLine(EngineError):
+    """The command line cannot be understood; `usage` is what a person is told of it."""
+
+    code, exit_status = "wrong-command-line", 2
+
+    def __init__(self, message: str, usage: str) -> None:
+        super().__init__(f"The command line cannot be understood: {message}.", "See peft_engine --help.")
+        self.usage = usage
 
 
 class LauncherError(EngineError):
@@ -141,15 +153,19 @@ class SystemTooOld(LauncherError):
 
 
 class DiskFull(LauncherError):
-    """The home's disk has too little room; `need` and `free` in bytes, `need` unknown once writing began."""
+    """The home's disk has too little room, or the user's share of it has; `need` and `free` in bytes.
+
+    `need` is unknown once writing began; `quota` says that only the user's share is used up.
+    """
 
     code, exit_status = "disk-full", 85
 
-    def __init__(self, path: Path, free: int, need: int | None = None) -> None:
-        short = f"{_size(need)} are needed" if need is not None else "there was no room to go on writing"
-        remedy = f"Free at least {_size(max(need - free, 0))} there" if need is not None else "Free some room there"
+    def __init__(self, path: Path, free: int, need: int | None = None, *, quota: bool = False) -> None:
+        short = f"{bytes_text(need)} are needed" if need is not None else "there was no room to go on writing"
+        left = "your share of it is used up" if quota else f"{bytes_text(free)} are free"
+        remedy = f"Free at least {bytes_text(need - free)} there" if need is not None else "Free some room there"
         super().__init__(
-            f"The disk of {path} is too full: {short}, {_size(free)} are free.",
+            f"The disk of {path} is too full: {short}, {left}.",
             f"{remedy}, or choose a folder on another disk with --home, and start again: finished work is kept.",
             path,
         )
@@ -169,16 +185,13 @@ class HomeWithoutLocks(LauncherError):
 
 
 class HomeNotWritable(LauncherError):
-    """The home, or something in it, cannot be written; `reason` is the system's own word."""
+    """The home, or something in it, cannot be written; `reason` is the system's own word, `number` its errno."""
 
     code, exit_status = "home-not-writable", 86
 
-    def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(
-            f"{path} cannot be written: {reason}.",
-            "Give your user the right to write there, or choose another folder with --home.",
-            path,
-        )
+    def __init__(self, path: Path, reason: str, number: int | None = None) -> None:
+        mend = _MENDS.get(number, "Give your user the right to write there")
+        super().__init__(f"{path} cannot be written: {reason}.", f"{mend}, or choose another folder with --home.", path)
 
 
 class PathTooLong(LauncherError):
@@ -269,6 +282,29 @@ class BackendNotStarted(LauncherError):
         )
 
 
-def _size(count: int) -> str:
+def bytes_text(count: int) -> str:
     """Return a number of bytes as people read it."""
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"
+    for size, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= size:
+            return f"{count / size:.{2 if unit == 'GB' else 1}f} {unit}"
+    return f"{count} bytes"
+
+
+_IN_THE_WAY = "Move away what stands in its place"
+_IN_USE = "Close the program that uses it (a virus scanner, a backup) and start again"
+# What mends a place that cannot be written, by the system's reason, where that is not a matter of rights.
+_MENDS: dict[int | None, str] = {
+    errno.EROFS: "Make the disk writable",
+    errno.EIO: "Have the disk checked, since it fails",
+    errno.EBUSY: _IN_USE,
+    errno.ETXTBSY: _IN_USE,
+    errno.EEXIST: _IN_THE_WAY,
+    errno.ENOTDIR: _IN_THE_WAY,
+    errno.EISDIR: _IN_THE_WAY,
+    errno.ENOTEMPTY: _IN_THE_WAY,
+    errno.ELOOP: "Remove the links that lead in a circle",
+    errno.ENAMETOOLONG: "Shorten the names of the folders",
+    errno.EINVAL: "Give the folder a plain name",
+    errno.EFBIG: "Raise the limit on the size of files",
+    errno.ENOENT: "Start again, since something removed it meanwhile",
+}

@@ -98,7 +98,7 @@ def find_home(chosen: Path | None, environment: Mapping[str, str]) -> Home:
     except FileNotFoundError:
         return Home(default)
     except OSError as error:
-        raise HomeNotWritable(note, error.strerror or str(error)) from error
+        raise HomeNotWritable(note, error.strerror or str(error), error.errno) from error
     except UnicodeDecodeError as error:
         raise HomeNotWritable(note, "it is no text") from error
     if not Path(location).is_absolute():

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from launcher.errors import bytes_text
 from launcher.events import Failed, Installed, Result, Retrying, Starting, Step, Surveyed, Waiting, to_dict
 
 if TYPE_CHECKING:
@@ -33,14 +34,10 @@ _DOING: dict[StepName, str] = {
 
 @dataclass
 class Report:
-    """Where events go: stdout as JSON or people's eyes, and the log.
-
-    `is_over` tells whether whoever started us is gone: work that takes long asks as often as it reports.
-    """
+    """Where events go: stdout as JSON or people's eyes, and the log."""
 
     as_json: bool
     quiet: bool
-    is_over: Callable[[], bool] = lambda: False
     log: Path | None = None
     answer: TextIO = field(default_factory=lambda: sys.stdout)
     talk: TextIO = field(default_factory=lambda: sys.stderr)
@@ -70,10 +67,7 @@ class Report:
         self.say(Failed(error.code, error.message, error.remedy, path, log))
 
     def step(self, name: StepName, unit: Unit) -> Callable[[int, int], None]:
-        """Return what to call as `(done, total)` while the step goes on.
-
-        It raises KeyboardInterrupt where whoever started us is gone.
-        """
+        """Return what to call as `(done, total)` while the step goes on."""
         began = time.monotonic()
         last = began - _STEP_SECONDS
         finished = False
@@ -83,9 +77,6 @@ class Report:
             now = time.monotonic()
             if finished or (done < total and now - last < _STEP_SECONDS):
                 return
-            if self.is_over():
-                # As good as Ctrl-C: what is finished stays, and nobody wants the rest now.
-                raise KeyboardInterrupt
             last, finished = now, done >= total
             if self.as_json:
                 self.say(Step(name, done, total, unit))
@@ -97,14 +88,15 @@ class Report:
     def _draw(self, name: StepName, done: int, total: int, unit: Unit, seconds: float) -> None:
         if not self.talk.isatty():
             if done >= total:
-                print(f"{_DOING[name]}: {_amount(total, unit)} in {seconds:.1f} s", file=self.talk, flush=True)
+                amount = "done" if unit == "steps" else _amount(total, unit)
+                print(f"{_DOING[name]}: {amount} in {seconds:.1f} s", file=self.talk, flush=True)
             return
         share = done / total if total else 1.0
         bar = "█" * round(share * _BAR) + "░" * (_BAR - round(share * _BAR))
-        pace = ""
+        far = "" if unit == "steps" else f"  {_amount(done, unit)} of {_amount(total, unit)}"
         if unit == "bytes" and seconds and done:
-            pace = f", {done / seconds / 1e6:.0f} MB/s, {(total - done) * seconds / done:.0f} s left"
-        text = f"{_DOING[name]} {bar} {share:4.0%}  {_amount(done, unit)} of {_amount(total, unit)}{pace}"
+            far += f", {bytes_text(round(done / seconds))}/s, {(total - done) * seconds / done:.0f} s left"
+        text = f"{_DOING[name]} {bar} {share:4.0%}{far}"
         print(f"\r\x1b[K{text}", end="", file=self.talk, flush=True)
         self._bar_shown = True
         if done >= total:
@@ -130,9 +122,7 @@ class Report:
 
 
 def _amount(count: int, unit: Unit) -> str:
-    if unit != "bytes":
-        return f"{count} {unit}"
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+    return bytes_text(count) if unit == "bytes" else f"{count} {unit}"
 
 
 def _talk_text(event: Event) -> str:

@@ -12,6 +12,7 @@ from launcher.environ import clean_environment
 from launcher.events import Installed, Surveyed
 from launcher.locks import home_to_ourselves, slot_to_ourselves
 from launcher.plan import Complete, Core, Install, Launch, Ready, Restore, damage_of, decide, name_of
+from launcher.preflight import check_path
 from launcher.receipt import Extent
 from launcher.survey import find_damage, read_receipt, survey_fully, survey_quickly
 
@@ -113,8 +114,12 @@ def make_surely_whole(scene: Scene, part: Extent = Extent.WHOLE, reason: Event |
 
 
 def prepare_home(scene: Scene) -> None:
-    """Make the home's folders, and write the log there from now on; raise HomeNotWritable where that cannot be."""
+    """Make the home's folders, and write the log there from now on.
+
+    Raises PathTooLong or PathNotText before anything is made, and HomeNotWritable where it cannot be.
+    """
     home = scene.home
+    check_path(scene.slot, scene.manifest, scene.platform)
     with disk_errors(home.root):
         for folder in (home.root, home.runtimes, home.receipts, home.logs):
             scene.disk.make_folders(folder)
@@ -147,17 +152,16 @@ def _write(
 ) -> None:
     """Restore entries, run conda-unpack where it has to, and write the receipt for `part` last.
 
-    Raises ArchiveMissing, ArchiveDamaged, ArchiveUnreadable, DiskFull, HomeNotWritable, PathTooLong,
-    RelocationFailed, BlockedBySystem.
+    Raises ArchiveMissing, ArchiveDamaged, ArchiveUnreadable, DiskFull, HomeNotWritable, RelocationFailed,
+    BlockedBySystem.
     """
-    from launcher.preflight import check_path, check_room
+    from launcher.preflight import check_room
     from launcher.record import record, withdraw
     from launcher.relocate import relocate
     from launcher.restore import restore
 
     home, manifest, disk, slot = scene.home, scene.manifest, scene.disk, scene.slot
     scene.resources.check_parts()
-    check_path(slot, manifest, scene.platform)
     # The room for what follows the core is asked for before the core is begun.
     check_room(home, [*entries, *(index.entries[manifest.core :] if part is Extent.CORE else ())], disk)
     with disk_errors(home.root):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from launcher.host.windows import Lock, become, spawn_behind, stdin_ended
+    from launcher.host.windows import Lock, become, end_with_stdin, spawn_behind
 else:
-    from launcher.host.posix import Lock, become, spawn_behind, stdin_ended
+    from launcher.host.posix import Lock, become, end_with_stdin, spawn_behind
 
-__all__ = ["Lock", "become", "spawn_behind", "stdin_ended"]
+__all__ = ["Lock", "become", "end_with_stdin", "spawn_behind"]

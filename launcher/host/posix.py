@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import fcntl
 import os
 import select
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 assert sys.platform != "win32"
 
+_WATCH = 100  # milliseconds between two looks, where the system does not say at once that an input has ended
 _BEHIND = 10  # added to the niceness of a program that works behind another
 
 
@@ -56,13 +58,35 @@ class Lock:
         os.close(self._descriptor)
 
 
-def stdin_ended() -> bool:
-    """Whether whoever held the other end of standard input is gone. Nothing is read: it is the backend's to read."""
+def end_with_stdin(last_words: str, status: int) -> None:
+    """From now on end this process, as if killed, once whoever holds the other end of standard input is gone.
+
+    Nothing is read: it is the backend's to read. The watch ends with exec.
+    """
     # poll() says so of pipes and, where Linux has a word for half a socket, of sockets; files and terminals never end.
     half_closed = getattr(select, "POLLRDHUP", 0)
     poll = select.poll()
     poll.register(0, half_closed)
-    return any(found & (select.POLLHUP | half_closed) for _, found in poll.poll(0))
+
+    def ended(wait: int) -> bool:
+        return any(found & (select.POLLHUP | half_closed) for _, found in poll.poll(wait))
+
+    def end() -> NoReturn:
+        # Not by an exception: frames under way and a flush of the disk would be waited for, and need not be.
+        try:
+            os.write(2, f"{last_words}\n".encode())
+        finally:
+            os._exit(status)
+
+    def watch() -> None:
+        while not ended(_WATCH):
+            pass
+        end()
+
+    if ended(0):
+        end()
+    # Not threading's: that would keep the interpreter from ending.
+    _thread.start_new_thread(watch, ())
 
 
 def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from ctypes import wintypes
 from typing import TYPE_CHECKING, NoReturn
 
@@ -27,6 +28,8 @@ _ERROR_LOCK_VIOLATION = 33
 _LOCKED_BYTE = 1 << 30  # far behind the PID: a locked range cannot be read by others
 _STD_INPUT_HANDLE, _FILE_TYPE_PIPE, _ERROR_BROKEN_PIPE = 2**32 - 10, 3, 109
 _JOB_EXTENDED_LIMITS, _KILL_ON_JOB_CLOSE = 9, 0x2000
+_WATCH = 0.1  # seconds between two questions whether standard input has ended
+_over = threading.Event()  # set once this process only waits for its backend, which ends by itself
 _behind: list[tuple[subprocess.Popen[bytes], int]] = []  # kept open as long as this process lives
 
 
@@ -108,13 +111,31 @@ class Lock:
         os.close(self._descriptor)
 
 
-def stdin_ended() -> bool:
-    """Whether whoever held the other end of standard input is gone. Nothing is read: it is the backend's to read."""
+def end_with_stdin(last_words: str, status: int) -> None:
+    """From now on end this process, as if killed, once whoever holds the other end of standard input is gone.
+
+    Nothing is read: it is the backend's to read. Once the backend runs, it does the watching.
+    """
     handle = _kernel32.GetStdHandle(wintypes.DWORD(_STD_INPUT_HANDLE))
     if _kernel32.GetFileType(handle) != _FILE_TYPE_PIPE:
-        return False
-    alive = _kernel32.PeekNamedPipe(handle, None, 0, None, None, None)
-    return not alive and ctypes.get_last_error() == _ERROR_BROKEN_PIPE
+        return
+
+    def ended() -> bool:
+        alive = _kernel32.PeekNamedPipe(handle, None, 0, None, None, None)
+        return not alive and ctypes.get_last_error() == _ERROR_BROKEN_PIPE
+
+    def watch() -> None:
+        # The system tells nobody that a pipe has ended: it has to be asked.
+        while not ended():
+            if _over.wait(_WATCH):
+                return
+        try:
+            os.write(2, f"{last_words}\n".encode())
+        finally:
+            os._exit(status)
+
+    _die_together()
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -136,8 +157,23 @@ def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
 def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Run another program in this one's place: it dies with us, gets our signals, and its exit status is ours.
 
-    The job is entered by this process itself, before the child exists, so that no moment is left in which a
-    child could outlive its launcher. Raises OSError where the system refuses.
+    Raises OSError where the system refuses.
+    """
+    _die_together()
+    # The console sends Ctrl-C and Ctrl-Break to the child too: it decides, we wait for what it decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGBREAK, signal.SIG_IGN)
+    # PyInstaller's bootloader set a DLL directory of its own, which children would inherit.
+    _kernel32.SetDllDirectoryW(None)
+    _over.set()
+    with subprocess.Popen(list(argv), env=dict(environment), creationflags=subprocess.CREATE_NO_WINDOW) as child:
+        sys.exit(child.wait())
+
+
+def _die_together() -> None:
+    """Let no process that this one starts outlive it; raise OSError where the system refuses.
+
+    The job is entered by this process itself, before any child exists: no moment is left in which one could.
     """
     job = _kernel32.CreateJobObjectW(None, None)
     limits = _ExtendedLimits()
@@ -148,10 +184,3 @@ def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
         or not _kernel32.AssignProcessToJobObject(job, _kernel32.GetCurrentProcess())
     ):
         raise ctypes.WinError(ctypes.get_last_error())
-    # The console sends Ctrl-C and Ctrl-Break to the child too: it decides, we wait for what it decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGBREAK, signal.SIG_IGN)
-    # PyInstaller's bootloader set a DLL directory of its own, which children would inherit.
-    _kernel32.SetDllDirectoryW(None)
-    with subprocess.Popen(list(argv), env=dict(environment), creationflags=subprocess.CREATE_NO_WINDOW) as child:
-        sys.exit(child.wait())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from launcher.__main__ import main
 from launcher.cli import Act, parse
 
 
@@ -48,10 +50,22 @@ def test_what_follows_two_dashes_is_the_backends_whatever_it_is() -> None:
 def test_mistakes_end_with_status_2_and_say_which(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        parse(arguments, "1.0")
-    assert ended.value.code == 2
-    assert words in capsys.readouterr().err
+    assert main(arguments, {}) == 2
+    said = capsys.readouterr()
+    assert words in said.err
+    assert said.err.startswith("usage: peft_engine [OPTIONS]")
+    assert not said.out
+
+
+def test_mistakes_are_an_event_too_where_events_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "--inst"], {}) == 2
+    said = capsys.readouterr()
+    failed = json.loads(said.out)
+    assert (failed["event"], failed["code"]) == ("failed", "wrong-command-line")
+    assert "unrecognized arguments: --inst" in failed["message"]
+    assert "unrecognized arguments: --inst" in said.err
+    assert main(["--inst", "--", "--json"], {}) == 2
+    assert not capsys.readouterr().out, "what follows -- is the backend's"
 
 
 def test_help_names_every_act_and_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -46,6 +47,17 @@ def test_until_eof_ends_an_install_when_standard_input_ends(
     assert "the next start goes on from here" in run.stderr
     assert not packed.receipt(home).exists()
     assert ask(packed.resources, home).last("listening")
+
+
+def test_until_eof_ends_a_launcher_that_waits_for_another(packed: Packed, home: Path) -> None:
+    home.mkdir()
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with running(packed.resources, home, "--install", "--until-eof") as launcher:
+            wait_for(launcher, "waiting")
+            assert launcher.stdin is not None
+            launcher.stdin.close()
+            assert launcher.wait(60) == EXIT_INTERRUPTED
 
 
 def test_without_the_flag_standard_input_says_nothing(packed: Packed, home: Path) -> None:

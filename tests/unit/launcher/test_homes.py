@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from contextlib import contextmanager
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from launcher.errors import HomeNotWritable
+from launcher.disk import disk_errors
+from launcher.errors import DiskFull, HomeNotWritable
 from launcher.home import find_home
 from tests.builders.launching import ask, command
 from tests.builders.runtime import ROOT
@@ -84,7 +86,7 @@ def test_a_disk_too_small_is_known_before_the_first_byte(packed: Packed, home: P
     assert answer.code == "disk-full"
     failed = answer.last("failed")
     assert "0.26 MB" not in failed["remedy"]
-    assert "MB are needed" in failed["message"]
+    assert "kB are needed" in failed["message"]
     assert "Free at least" in failed["remedy"]
 
 
@@ -92,6 +94,7 @@ def test_a_home_with_a_name_too_long_for_any_file_system_is_named(packed: Packed
     answer = ask(packed.resources, tmp_path / ("x" * 300))
     assert answer.code == "home-not-writable"
     assert "File name too long" in answer.last("failed")["message"]
+    assert "Shorten" in answer.last("failed")["remedy"]
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", b"two\nlines"])
@@ -99,7 +102,41 @@ def test_a_home_whose_name_cannot_stand_in_a_text_file_is_refused(name: bytes, p
     home = tmp_path / os.fsdecode(name)
     answer = ask(packed.resources, home, "--install")
     assert answer.code == "path-not-text"
-    assert not packed.slot(home).exists()
+    assert not home.exists(), "what is refused is left as it was"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "Give your user the right to write there"),
+        (errno.EROFS, "Make the disk writable"),
+        (errno.EIO, "Have the disk checked"),
+        (errno.EBUSY, "Close the program that uses it"),
+        (errno.EEXIST, "Move away what stands in its place"),
+        (errno.ENOTDIR, "Move away what stands in its place"),
+        (errno.ELOOP, "Remove the links that lead in a circle"),
+        (errno.ENAMETOOLONG, "Shorten the names of the folders"),
+    ],
+)
+def test_the_remedy_fits_what_the_system_said(number: int, remedy: str, tmp_path: Path) -> None:
+    with pytest.raises(HomeNotWritable) as raised, disk_errors(tmp_path):
+        raise OSError(number, os.strerror(number), str(tmp_path / "rt"))
+    assert raised.value.message == f"{tmp_path / 'rt'} cannot be written: {os.strerror(number)}."
+    assert raised.value.remedy.startswith(remedy)
+    assert raised.value.remedy.endswith(", or choose another folder with --home.")
+
+
+def test_a_used_up_quota_is_not_taken_for_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(DiskFull, match="your share of it is used up"), disk_errors(tmp_path):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+
+def test_a_home_in_a_circle_of_links_is_named(packed: Packed, tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    answer = ask(packed.resources, tmp_path / "a" / "home", "--install")
+    assert answer.code == "home-not-writable"
+    assert "circle" in answer.last("failed")["remedy"]
 
 
 def test_relative_homes_mean_the_folder_the_user_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ class Reluctant(Disk):
 
 def test_too_little_room_is_known_before_the_first_byte(packed: Packed, home: Path) -> None:
     disk = Reluctant(packed.manifest.disk - 1)
-    with pytest.raises(DiskFull, match=r"MB are needed, .* MB are free"):
+    with pytest.raises(DiskFull, match=r"kB are needed, .* kB are free"):
         make_whole(scene(packed.resources, home, disk))
     assert disk.writes == 0
     disk = Reluctant(packed.manifest.disk)

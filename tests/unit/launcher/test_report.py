@@ -104,12 +104,13 @@ def test_a_terminal_gets_a_bar_and_a_pipe_one_line_when_it_is_done() -> None:
     assert talk.getvalue().startswith("Unpacking: 2.0 MB in ")
 
 
-def test_work_stops_once_whoever_started_us_is_gone() -> None:
-    made, answer, _ = report(as_json=True)
-    made.is_over = lambda: True
-    with pytest.raises(KeyboardInterrupt):
-        made.step("unpack", "bytes")(0, 10)
-    assert not answer.getvalue()
+def test_what_has_no_amount_is_done_or_not() -> None:
+    made, _, talk = report()
+    made.step("relocate", "steps")(1, 1)
+    assert talk.getvalue().startswith("Adapting to this folder: done in ")
+    made, _, talk = report(talk=Terminal())
+    made.step("relocate", "steps")(0, 1)
+    assert talk.getvalue().endswith("   0%")
 
 
 def test_the_log_holds_all_but_steps_and_begins_anew_when_it_is_long(tmp_path: Path) -> None:
