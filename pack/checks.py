@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import ast
 import json
-import subprocess
+import os
 import sys
-import threading
 import tomllib
 from dataclasses import dataclass
-from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from launcher.environ import clean_environment
 from launcher.resources import file_digest
-from pack.hostile import TRAPS
 from pack.stage import ENGINE_NAME
+from pack.visit import Visit, events
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from pathlib import Path
 
     from launcher.manifest import Manifest
-    from pack.hostile import Place
+    from pack.hostile import Place, Ran
 
 # conda's names of packages whose metadata go by another name.
 _DISTRIBUTIONS = {"pytorch": "torch"}
@@ -46,7 +45,9 @@ for name in json.load(sys.stdin):
         version = None
     print("\\x1e" + json.dumps([name, version]))
 """
-_SECONDS = 120  # what a server may take to listen, to answer and to end before it counts as hung
+_LATER = 503  # what a backend answers of which only the core is there, where it needs a worker
+_FAILURES = frozenset({500, 501, 502, 504})
+_ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,30 @@ class Check:
     name: str
     passed: bool
     found: str
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a launcher installed in a place, whose programs run in the environment that the backend gets there."""
+
+    place: Place
+    manifest: Manifest
+
+    @property
+    def slot(self) -> Path:
+        """Where it is."""
+        return self.place.home / "rt" / self.manifest.slot_name
+
+    @property
+    def site(self) -> Path:
+        """Where its Python packages are."""
+        minor = ".".join(self.manifest.packages["python"].split(".")[:2])
+        return self.slot / self.manifest.platform.site_packages(minor)
+
+    def run(self, arguments: Sequence[str | Path], question: str = "") -> Ran:
+        """Run its Python."""
+        environment = clean_environment(self.place.environment, self.slot, self.manifest.platform)
+        return self.place.run([self.slot / self.manifest.platform.python, *arguments], question, environment)
 
 
 def check_engine(resources: Path) -> Check:
@@ -70,18 +95,18 @@ def check_engine(resources: Path) -> Check:
     return Check(ENGINE_NAME, passed=not problem, found=f"{engine['path']} has the sha256 {found}{problem}")
 
 
-def check_launcher(name: str, program: Path, place: Place, act: str) -> Check:
+def check_act(name: str, program: Path, place: Place, act: str) -> Check:
     """Run an act of the launcher."""
     ran = place.run([program, "--json", "--home", place.home, act])
-    failed = next((event for event in _events(ran.output) if event.get("event") == "failed"), {})
+    failed = next((event for event in events(ran.output.splitlines()) if event.get("event") == "failed"), {})
     found = failed.get("message", "done" if ran.status == 0 else ran.last_words)
     return Check(name, passed=ran.status == 0, found=str(found))
 
 
-def check_versions(python: Path, place: Place, manifest: Manifest) -> list[Check]:
+def check_versions(runtime: Runtime) -> list[Check]:
     """Look whether each critical package says the version that the manifest promises."""
-    promised = {_DISTRIBUTIONS.get(name, name): version for name, version in manifest.packages.items()}
-    found, silence = _ask(python, place, _VERSIONS, sorted(promised))
+    promised = {_DISTRIBUTIONS.get(name, name): version for name, version in runtime.manifest.packages.items()}
+    found, silence = _ask(runtime, _VERSIONS, sorted(promised))
     return [
         # A wheel's version may carry a label, as in 2.13.0+cpu, which conda keeps in the build string.
         Check(
@@ -93,24 +118,24 @@ def check_versions(python: Path, place: Place, manifest: Manifest) -> list[Check
     ]
 
 
-def check_imports(python: Path, place: Place, project: Path) -> list[Check]:
+def check_imports(runtime: Runtime, project: Path) -> list[Check]:
     """Import all that the backend imports on any branch, and what smoke.toml adds."""
     smoke = [module["name"] for module in _smoke(project).get("module", ())]
     modules = sorted({*backend_imports(project / "backend"), *smoke} - _elsewhere())
-    found, silence = _ask(python, place, _IMPORT, modules)
+    found, silence = _ask(runtime, _IMPORT, modules)
     return [
         Check(f"import {name}", passed=name in found and found[name] is None, found=found.get(name, silence) or "done")
         for name in modules
     ]
 
 
-def check_files(site: Path, project: Path) -> list[Check]:
+def check_files(runtime: Runtime, project: Path) -> list[Check]:
     """Compare every file of the backend with the one in the runtime."""
     checks = []
     for path in sorted((project / "backend").rglob("*")):
         if "__pycache__" in path.parts or not path.is_file():
             continue
-        name, inside = path.relative_to(project).as_posix(), site / path.relative_to(project)
+        name, inside = path.relative_to(project).as_posix(), runtime.site / path.relative_to(project)
         if not inside.exists():
             checks.append(Check(name, passed=False, found="missing"))
         else:
@@ -119,43 +144,59 @@ def check_files(site: Path, project: Path) -> list[Check]:
     return checks
 
 
-def check_programs(python: Path, place: Place, project: Path, scratch: Path) -> list[Check]:
+def check_programs(runtime: Runtime, project: Path, scratch: Path) -> list[Check]:
     """Run the programs of smoke.toml in the runtime, each with a folder of its own to write to."""
     checks = []
     for number, program in enumerate(_smoke(project).get("program", ())):
         folder = scratch / f"program {number}"
         folder.mkdir()
-        ran = place.run([python, "-I", "-B", project / "pack" / program["path"], folder])
+        ran = runtime.run([project / "pack" / program["path"], folder])
         found = ran.output.strip().splitlines()[-1:] if ran.status == 0 else [ran.last_words]
         checks.append(Check(program["name"], passed=ran.status == 0, found="".join(found) or "done"))
     return checks
 
 
-def check_health(program: Path, place: Place) -> Check:
-    """Start the backend as the app does, ask it for its health, and end it by closing its stdin.
+def check_start(name: str, visit: Visit) -> Check:
+    """Look whether a visit found the engine listening, in good health, and ending when its stdin did."""
+    health = visit.answers.get("GET /api/health")
+    found = [visit.said, f"HTTP {health}" if health else "not asked", f"exit status {visit.status}"]
+    passed = (visit.said, health, visit.status) == ("listening", 200, 0)
+    return Check(name, passed=passed, found=", ".join(found if passed else [*found, *visit.raised]))
 
-    With a network: health is asked over loopback, which a place without one lacks.
+
+def check_routes(visit: Visit, whole: Visit | None = None) -> Check:
+    """Look whether every route was answered, and as it is from the `whole` runtime, where that was visited.
+
+    What only a worker can answer may be put off with a 503 until the whole is there.
     """
-    command = [str(program), "--json", "--home", str(place.home), "--until-eof", "--", "--port", "0"]
-    with subprocess.Popen(
-        command, env=TRAPS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
-    ) as engine:
-        assert engine.stdout is not None
-        assert engine.stdin is not None
-        hung = threading.Timer(_SECONDS, engine.kill)
-        hung.start()
-        last: dict[str, Any] = {}
-        for event in _events(engine.stdout):
-            last = event
-            if event.get("event") in {"listening", "failed"}:
-                break
-        answer = _health(last) if last.get("event") == "listening" else "not asked"
-        engine.stdin.close()
-        engine.stdout.read()
-        ended = engine.wait()
-        hung.cancel()
-    said = last.get("message", last.get("event", "silence"))
-    return Check("health", passed=answer == "HTTP 200" and ended == 0, found=f"{said}, {answer}, exit status {ended}")
+    answers = {route: status for route, status in visit.answers.items() if whole is None or status != _LATER}
+    expected = answers if whole is None else whole.answers
+    wrong = [
+        f"{route}: HTTP {status}" + (f", and {expected.get(route)} from the whole" if expected is not answers else "")
+        for route, status in answers.items()
+        if status in _FAILURES or status != expected.get(route)
+    ]
+    passed = not wrong and len(visit.answers) > 1
+    found = f"{len(visit.answers)} answered" if passed else "; ".join([*wrong, *visit.raised]) or "not asked"
+    return Check("every route", passed=passed, found=found)
+
+
+def pay_visit(place: Place, program: Path, resources: Path, *, everywhere: bool) -> Visit:
+    """Start the engine in a place as the app does, ask it for its health or for every route, and end it."""
+    command = [program, "--json", "--resources", resources, "--home", place.home, "--until-eof", "--", "--port", "0"]
+    question = {
+        "command": [str(word) for word in command],
+        "environment": dict(place.environment),
+        "everywhere": everywhere,
+        "alone": bool(place.before),
+    }
+    # Whoever pays it is no part of the place, and keeps its own environment.
+    ran = place.run(
+        [sys.executable, "-m", "pack.visit"], json.dumps(question), {**os.environ, "PYTHONPATH": str(_ROOT)}
+    )
+    if ran.status != 0:
+        return Visit(ran.last_words, {}, -1, [])
+    return Visit(**json.loads(ran.output))
 
 
 def backend_imports(backend: Path) -> list[str]:
@@ -194,28 +235,10 @@ def _smoke(project: Path) -> dict[str, Any]:
         return tomllib.load(stream)
 
 
-def _ask(python: Path, place: Place, program: str, question: Sequence[str]) -> tuple[dict[str, str | None], str]:
+def _ask(runtime: Runtime, program: str, question: Sequence[str]) -> tuple[dict[str, str | None], str]:
     """Return the answers of a program in the runtime, by what was asked, and what to say of those that never came."""
-    ran = place.run([python, "-I", "-B", "-c", program], json.dumps(question))
+    ran = runtime.run(["-c", program], json.dumps(question))
     # splitlines() would cut at the sign, too.
     lines = [line for line in ran.output.split("\n") if line.startswith(_RECORD)]
     status = "" if ran.status == 0 else f" (exit status {ran.status}): {ran.last_words}"
     return dict(json.loads(line.removeprefix(_RECORD)) for line in lines), f"no answer{status}"
-
-
-def _events(lines: str | Iterable[str]) -> Iterable[dict[str, Any]]:
-    """Yield the events among lines of output."""
-    for line in lines.splitlines() if isinstance(lines, str) else lines:
-        if line.startswith("{"):
-            yield json.loads(line)
-
-
-def _health(listening: dict[str, Any]) -> str:
-    connection = HTTPConnection(listening["host"], listening["port"], timeout=_SECONDS)
-    try:
-        connection.request("GET", "/api/health")
-        return f"HTTP {connection.getresponse().status}"
-    except (OSError, HTTPException) as error:
-        return f"{type(error).__name__}: {error}"
-    finally:
-        connection.close()

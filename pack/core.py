@@ -20,7 +20,7 @@ from launcher.environ import clean_environment
 from pack.errors import ProgramFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from launcher.platforms import Platform
     from pack.source import Source
@@ -84,9 +84,12 @@ def find_core(prefix: Path, sources: Sequence[Source], platform: Platform) -> fr
     )
 
 
-def walk(port: int, token: str) -> None:
-    """Ask the server on `port` for every route that its own description names, with nothing and with something."""
-    description = _call(port, "GET", "/api/openapi.json", token)
+def walk(port: int, token: str) -> Iterator[tuple[str, int]]:
+    """Ask the server on `port` for every route that its own description names, with nothing and with something.
+
+    Yields each request's method and path, and the HTTP status that it was answered with.
+    """
+    _, description = ask(port, "GET", "/api/openapi.json", token)
     for path, methods in sorted(json.loads(description)["paths"].items()):
         if path == "/api/shutdown":
             continue
@@ -94,8 +97,21 @@ def walk(port: int, token: str) -> None:
             place = path
             while "{" in place:
                 place = place[: place.index("{")] + "none" + place[place.index("}") + 1 :]
-            _call(port, method.upper(), place, token)
-    _call(port, "POST", "/api/training/start", token, {"model": "/nonexistent", "dataset": "/nonexistent.jsonl"})
+            yield f"{method.upper()} {path}", ask(port, method.upper(), place, token)[0]
+    body = {"model": "/nonexistent", "dataset": "/nonexistent.jsonl"}
+    yield "POST /api/training/start with a body", ask(port, "POST", "/api/training/start", token, body)[0]
+
+
+def ask(port: int, method: str, path: str, token: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
+    """Return the HTTP status and the body of the server's answer."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+    try:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        connection.request(method, path, json.dumps(body or {}), headers)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
 
 
 def _record_server(python: Path, prefix: Path, platform: Platform, scratch: Path) -> set[str]:
@@ -118,7 +134,7 @@ def _record_server(python: Path, prefix: Path, platform: Platform, scratch: Path
         assert server.stdin is not None
         first: dict[str, Any] = json.loads(server.stdout.readline() or b"{}")
         if first.get("event") == "listening":
-            walk(first["port"], _TOKEN)
+            list(walk(first["port"], _TOKEN))
         server.stdin.close()
         status = server.wait()
     if status or not record.exists():
@@ -159,13 +175,3 @@ def _inside(name: str, prefix: Path) -> str | None:
 def _is_metadata(path: str) -> bool:
     """Whether a file only describes its package (https://packaging.python.org/specifications/recording-installed-packages)."""
     return ".dist-info/" in path or path.startswith("conda-meta/")
-
-
-def _call(port: int, method: str, path: str, token: str, body: dict[str, Any] | None = None) -> bytes:
-    connection = HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
-    try:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        connection.request(method, path, json.dumps(body or {}), headers)
-        return connection.getresponse().read()
-    finally:
-        connection.close()

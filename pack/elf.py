@@ -71,9 +71,12 @@ def strip_debug(paths: Iterable[Path]) -> None:
     _run("strip", "--strip-debug", *map(str, paths))
 
 
-def set_rpath(path: Path, rpath: str) -> None:
-    """Make a file look for its libraries in `rpath`, which may start with $ORIGIN, its own folder."""
-    _patchelf("--set-rpath", rpath, str(path))
+def set_rpath(path: Path, rpath: str, *, before_environment: bool = False) -> None:
+    """Make a file look for its libraries in `rpath`, which may start with $ORIGIN, its own folder.
+
+    The loader asks LD_LIBRARY_PATH first, unless the file's own folder is to come `before_environment`.
+    """
+    _patchelf(*(["--force-rpath"] if before_environment else []), "--set-rpath", rpath, str(path))
 
 
 def add_needed(path: Path, sonames: Iterable[str]) -> None:

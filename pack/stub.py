@@ -55,8 +55,8 @@ def build_stub(
         _freeze(sources, work)
         if platform.startswith("linux"):
             # PyInstaller's bootloader needs zlib, which a user's machine may lack, and does not look where it ships
-            # its own.
-            set_rpath(work / "peft_engine" / platform.program, "$ORIGIN/_internal")
+            # its own. Another one on the user's LD_LIBRARY_PATH would end it before its first instruction.
+            set_rpath(work / "peft_engine" / platform.program, "$ORIGIN/_internal", before_environment=True)
             for library in (work / "peft_engine" / "_internal").rglob("*.so*"):
                 blank(library, [str(folder) for folder in machine_folders(sources)])
         # PyInstaller only warns of a module that it did not find: what was frozen has to show that it starts.

@@ -14,7 +14,7 @@ from pack.progress import silent
 from tests.builders.prefix import Package, make_prefix, small_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from launcher.manifest import Manifest
     from pack.source import Source
@@ -28,7 +28,12 @@ def small_core(sources: Sequence[Source]) -> frozenset[str]:
 
 
 def make_resources(
-    root: Path, packages: list[Package] | None = None, *, version: str = "1.0", part_size: int = 100_000
+    root: Path,
+    packages: list[Package] | None = None,
+    *,
+    version: str = "1.0",
+    part_size: int = 100_000,
+    find_core: Callable[[Sequence[Source]], frozenset[str]] = small_core,
 ) -> tuple[Path, Manifest]:
     """Pack a small runtime under `root`; return its resources and manifest."""
     prefix = make_prefix(root, small_packages(version) if packages is None else packages)
@@ -44,7 +49,7 @@ def make_resources(
         cache=root / "bytecode",
         machine_folders=[root],
         leave_out=list,
-        find_core=small_core,
+        find_core=find_core,
         progress=silent,
         level=1,
         part_size=part_size,

@@ -77,6 +77,16 @@ def test_it_explains_itself(resources: Path) -> None:
         assert option in said.stdout
 
 
+def test_it_starts_beside_libraries_of_the_user_that_none_of_its_own_would_load(
+    resources: Path, tmp_path: Path
+) -> None:
+    for library in (*(resources / "_internal").glob("*.so*"), *(resources / "_internal").glob("*.dylib")):
+        (tmp_path / library.name).write_text("no library")
+    search = dict.fromkeys(("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"), str(tmp_path))
+    said = subprocess.run([resources / HERE.program, "--version"], capture_output=True, text=True, env=search)
+    assert said.returncode == 0, said.stderr
+
+
 def test_it_installs_and_verifies_the_archive_that_it_was_frozen_for(resources: Path, tmp_path: Path) -> None:
     for act in ("--install", "--verify"):
         done = launch(resources, act, "--json", "--home", str(tmp_path / "home"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform as python_platform
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -13,27 +14,46 @@ import pytest
 
 from launcher.manifest import MANIFEST_NAME
 from launcher.platforms import Platform
-from pack.checks import Check, backend_imports
+from pack.checks import Check, backend_imports, check_routes
 from pack.errors import NotBuilt, VerificationFailed
-from pack.hostile import LONG, TRAPS, Place, cut_off, hostile_place
+from pack.hostile import hostile_places
 from pack.progress import silent
 from pack.stage import write_engine
-from pack.verify import Report, verify
+from pack.verify import Looked, Report, verify
+from pack.visit import Visit
 from tests.builders.prefix import SITE, Package
 from tests.builders.runtime import ROOT, make_resources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from pack.source import Source
 
 HERE = Platform.current()
 # A server as small as can be that says and does what verify asks for.
 BACKEND = """
 import http.server, json, os, sys, threading
 
-class Health(http.server.BaseHTTPRequestHandler):
+import small_server.data
+
+class Routes(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200 if self.path == "/api/health" else 404)
+        answer = {"/api/health": {}, "/api/openapi.json": {"paths": {"/api/late": {"get": {}}}}}.get(self.path)
+        if self.path == "/api/late":
+            try:
+                import small_server.late
+                answer = {}
+            except ImportError as error:
+                print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+                self.send_error(500)
+                return
+        self.send_response(404 if answer is None else 200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def do_POST(self):
+        self.send_response(422)
         self.end_headers()
 
     def log_message(self, *_):
@@ -41,15 +61,13 @@ class Health(http.server.BaseHTTPRequestHandler):
 
 if os.path.exists(os.environ["PEFT_STUDIO_ATTEMPT"]):
     os.unlink(os.environ["PEFT_STUDIO_ATTEMPT"])
-server = http.server.HTTPServer(("127.0.0.1", 0), Health)
+server = http.server.HTTPServer(("127.0.0.1", 0), Routes)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 print(json.dumps({"event": "listening", "host": "127.0.0.1", "port": server.server_port}), flush=True)
 sys.stdin.read()
 """
-# Runs this test's Python with the packages of its own prefix; -I would keep them from it.
+# Runs this test's Python with the packages of its own prefix, as if they were in its own site-packages.
 INTERPRETER = f"""#!/bin/sh
-unset PYTHONHOME
-if [ "$1" = -I ]; then shift; fi
 PYTHONPATH="${{0%/*}}/../{SITE}" exec '{sys.executable}' "$@"
 """
 # Stands for the frozen launcher, which tests/unit/pack/test_stub.py freezes.
@@ -61,6 +79,12 @@ SOURCES = {
     "backend/__main__.py": BACKEND,
     "backend/late.py": "def f():\n    import small_library.deep\n",
     "backend/settings.json": "{}",
+}
+SERVER: dict[str, str | bytes] = {
+    "__init__.py": "",
+    "data.py": "import pathlib\npathlib.Path(__file__).with_name('words.txt').read_text()\n",
+    "words.txt": "words",
+    "late.py": "",
 }
 SMOKE = """
 [[module]]
@@ -90,6 +114,7 @@ def packages(version: str = "0.138.2", library: str = "print('loaded, noisily')\
             {"bin/python": "python3.11"},
         ),
         Package("peft-studio-backend", "1.0", {f"{SITE}/{path}": text for path, text in SOURCES.items()}),
+        Package("small_server", "1.0", {f"{SITE}/small_server/{name}": text for name, text in SERVER.items()}),
         Package("small_library", "1.0", library_files),
         Package("fastapi", "0.138.2", {f"{SITE}/fastapi-{version}.dist-info/METADATA": metadata}),
     ]
@@ -103,22 +128,31 @@ class Bench:
     project: Path
 
     def verify(self) -> dict[str, Check]:
-        """Return the checks of the JSON report by name, whether or not they passed."""
+        """Return the checks of the JSON report by name, whether or not they passed; single places are left out."""
         try:
-            verify(self.resources, self.project, self.report, silent)
+            verify(self.resources, self.project, self.report, silent, lambda *where: ([], hostile_places(*where)[1]))
         except VerificationFailed:
             pass
         else:
             assert json.loads(self.report.read_text())["failed"] == 0
-        return {row["name"]: Check(**row) for row in json.loads(self.report.read_text())["checks"]}
+        return {
+            ("core: " if looked["place"] == "the core alone" else "") + row["name"]: Check(**row)
+            for looked in json.loads(self.report.read_text())["places"]
+            for row in looked["checks"]
+        }
 
     @property
     def report(self) -> Path:
         return self.resources.with_name("verify.json")
 
 
-def make_bench(root: Path, made_of: list[Package]) -> Bench:
-    resources, manifest = make_resources(root, made_of)
+def core(sources: Sequence[Source], left_out: str = "small_library/") -> frozenset[str]:
+    return frozenset(source.path for source in sources if left_out not in source.path or source.relocated)
+
+
+def make_bench(root: Path, made_of: list[Package], left_out: str = "small_library/") -> Bench:
+    """Make resources whose core is all but the paths that hold `left_out`, and the project that they come from."""
+    resources, manifest = make_resources(root, made_of, find_core=lambda sources: core(sources, left_out))
     (resources / HERE.program).write_text(LAUNCHER)
     (resources / HERE.program).chmod(0o755)
     write_engine(resources, manifest)
@@ -143,7 +177,7 @@ def bench(whole: Bench, tmp_path: Path) -> Bench:
 
 
 def failed(checks: dict[str, Check]) -> dict[str, str]:
-    return {check.name: check.found for check in checks.values() if not check.passed}
+    return {name: check.found for name, check in checks.items() if not check.passed}
 
 
 def test_whole_resources_pass_every_check(bench: Bench) -> None:
@@ -151,24 +185,32 @@ def test_whole_resources_pass_every_check(bench: Bench) -> None:
     assert failed(checks) == {}
     assert {
         "engine.json", "install", "every file's sha256", "version of python", "version of fastapi", "import sqlite3",
-        "import small_library.deep", "backend/settings.json", "a program", "health",
+        "import small_library.deep", "backend/settings.json", "a program", "start", "every route", "core: first start",
+        "core: every route", "core: nothing else is there",
     } <= checks.keys()  # fmt: skip
     assert checks["a program"].found == "it computes"
-    assert checks["health"].found == "listening, HTTP 200, exit status 0"
+    assert checks["start"].found == "listening, HTTP 200, exit status 0"
+    assert checks["core: every route"].found == "3 answered"
 
 
-def test_the_report_is_there_as_text_too(bench: Bench) -> None:
-    bench.verify()
+def test_each_hostile_place_is_a_place_of_its_own_in_the_report(bench: Bench) -> None:
+    verify(bench.resources, bench.project, bench.report, silent)
+    places = {looked["place"]: looked for looked in json.loads(bench.report.read_text())["places"]}
+    assert list(places) == [
+        "the resources", "a path with spaces, é and 日本", "a path of 200 characters",
+        "a read-only folder around the resources", "PYTHONPATH full of traps", "a library path full of traps",
+        "no network", "no Python on PATH", "HOME unset", "all of these at once", "the core alone",
+    ]  # fmt: skip
+    assert all(looked["refusal"] or looked["checks"] for looked in places.values())
     text = bench.report.with_suffix(".txt").read_text()
-    assert "\nok      health" in text
-    assert "checks of runtime" in text.splitlines()[-1]
-    assert " 0 failed. " in text.splitlines()[-1]
+    assert re.search(r"^HOME unset\n  ok +first start +listening, HTTP 200, exit status 0$", text, re.MULTILINE)
+    assert text.endswith(", 0 failed.\n")
 
 
 def test_each_failure_is_in_the_error_the_json_and_the_text(bench: Bench) -> None:
     (bench.project / "pack" / "program.py").write_text("import sys\nsys.exit('2 + 2 is 5')\n")
     with pytest.raises(VerificationFailed, match=r"a program: 2 \+ 2 is 5") as caught:
-        verify(bench.resources, bench.project, bench.report, silent)
+        verify(bench.resources, bench.project, bench.report, silent, lambda *where: ([], hostile_places(*where)[1]))
     assert caught.value.message.startswith("1 checks of ")
     assert json.loads(bench.report.read_text())["failed"] == 1
     assert "FAILED  a program" in bench.report.with_suffix(".txt").read_text()
@@ -249,11 +291,40 @@ def test_a_module_that_fails_on_import_is_named(tmp_path: Path, library: str, wo
     assert words in found["import small_library.deep"]
 
 
-def test_a_backend_that_dies_fails_the_health_check(tmp_path: Path) -> None:
+def test_a_backend_that_dies_fails_the_start_with_its_last_words(tmp_path: Path) -> None:
     made_of = packages()
     made_of[1].files[f"{SITE}/backend/__main__.py"] = "raise SystemExit('no port is free')\n"
     found = failed(make_bench(tmp_path, made_of).verify())
-    assert found["health"].endswith("not asked, exit status 1")
+    assert found["start"].endswith("not asked, exit status 1")
+
+
+@pytest.mark.parametrize(
+    ("left_out", "check", "words"),
+    [
+        (
+            "small_server/late",
+            "core: every route",
+            "GET /api/late: HTTP 500, and 200 from the whole; ModuleNotFoundError: No module named 'small_server.late'",
+        ),
+        ("small_server/data", "core: first start", "ModuleNotFoundError: No module named 'small_server.data'"),
+        ("small_server/words", "core: first start", "words.txt'"),
+    ],
+)
+def test_what_the_core_lacks_is_named(tmp_path: Path, left_out: str, check: str, words: str) -> None:
+    found = failed(make_bench(tmp_path, packages(), left_out).verify())
+    assert words in found[check]
+    assert all(name.startswith("core: ") for name in found), "from the whole runtime all of it works"
+
+
+def test_a_route_that_waits_for_the_whole_is_no_failure_of_the_core_but_of_the_whole() -> None:
+    def seen(status: int) -> Visit:
+        return Visit("listening", {"GET /api/health": 200, "POST /api/load": status}, 0, [])
+
+    assert check_routes(seen(503), seen(200)).passed
+    assert check_routes(seen(503)).passed
+    assert check_routes(seen(404), seen(200)).found == "POST /api/load: HTTP 404, and 200 from the whole"
+    assert check_routes(seen(500)).found == "POST /api/load: HTTP 500"
+    assert not check_routes(Visit("silence", {}, 1, [])).passed
 
 
 def test_nothing_staged_names_the_act_that_stages(tmp_path: Path) -> None:
@@ -261,31 +332,6 @@ def test_nothing_staged_names_the_act_that_stages(tmp_path: Path) -> None:
         verify(tmp_path, tmp_path, tmp_path / "verify.json", silent)
     assert caught.value.path == tmp_path / MANIFEST_NAME
     assert "python -m pack stage" in caught.value.remedy
-
-
-def test_the_place_has_a_long_name_of_several_scripts_and_no_home_directory(tmp_path: Path) -> None:
-    place, _ = hostile_place(tmp_path, tmp_path / "resources")
-    assert len(str(place.home)) >= LONG
-    assert {" ", "é", "日"} <= set(str(place.home))
-    assert "HOME" not in TRAPS
-
-
-def test_a_place_says_whether_it_is_cut_off(tmp_path: Path) -> None:
-    (tmp_path / "dist" / "resources").mkdir(parents=True)
-    place, where = hostile_place(tmp_path, tmp_path / "dist" / "resources")
-    assert where.startswith("Without a network" if place.before else "With a network")
-
-
-def test_what_is_cut_off_reaches_no_network_and_writes_no_resources(tmp_path: Path) -> None:
-    folder = tmp_path / "dist"
-    folder.mkdir()
-    place, _ = hostile_place(tmp_path, folder / "resources")
-    if not place.before:
-        assert cut_off(folder) == () or Place(tmp_path, cut_off(folder)).run(["/bin/sh", "-c", ":"]).status != 0
-        return
-    assert place.run(["/bin/sh", "-c", f"echo x > '{folder}/x'"]).status != 0
-    assert place.run(["/bin/cat", "/proc/net/route"]).output.count("\n") <= 1
-    assert place.run(["/bin/sh", "-c", f"echo x > '{tmp_path}/x'"]).status == 0
 
 
 def test_imports_are_found_on_every_branch_but_type_checkers(tmp_path: Path) -> None:
@@ -306,10 +352,12 @@ def test_imports_are_found_on_every_branch_but_type_checkers(tmp_path: Path) -> 
 
 
 def test_a_report_lines_up_for_people() -> None:
-    report = Report(
-        "0a1b2c3d" * 8, "Here.", (Check("short", passed=True, found="x"), Check("a longer one", False, "y"))
-    )
+    report = Report("0a1b2c3d" * 8, (
+        Looked("here", (Check("short", passed=True, found="x"), Check("a longer one", False, "y"))),
+        Looked("there", (), "it cannot be reached"),
+    ))  # fmt: skip
     assert report.to_text() == (
-        "ok      short         x\nFAILED  a longer one  y\n2 checks of runtime 0a1b2c3d, 1 failed. Here.\n"
+        "here\n  ok      short         x\n  FAILED  a longer one  y\nthere\n  not made here: it cannot be reached\n"
+        "2 checks of runtime 0a1b2c3d in 1 places, 1 not made here, 1 failed.\n"
     )
-    assert report.failures == ["a longer one: y"]
+    assert report.failures == ["here: a longer one: y"]
