@@ -5,7 +5,8 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { answerOf, did, startApp } from './app.mjs';
-import { awaitNobody, folder } from './engines.mjs';
+import { folder } from './engines.mjs';
+import { awaitNobody } from './processes.mjs';
 
 test('the engine’s page comes first, sandboxed and isolated, and follows the engine until it is ready', async () => {
   const { next, told, ready } = startApp([

@@ -1,7 +1,8 @@
 import path from 'node:path';
 import fs from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { awaitNobody, fakeResources, folder, reached, service } from './engines.mjs';
+import { fakeResources, folder, reached, service } from './engines.mjs';
+import { awaitNobody } from './processes.mjs';
 
 const alive = (pid) => {
   try {

@@ -1,6 +1,5 @@
 // Engines for the tests: a folder as the app has it, with the fake engine as its program, and a service that runs it.
 
-import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -95,33 +94,4 @@ export function reached(manager, fits) {
     manager.on('state', look);
     look(manager.state);
   });
-}
-
-/** The PIDs of all living processes in whose command line or environment `text` stands. */
-export function processesWith(text) {
-  return fs
-    .readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .filter((pid) => ['cmdline', 'environ'].some((file) => read(`/proc/${pid}/${file}`).includes(text)))
-    .map(Number);
-}
-
-function read(file) {
-  try {
-    return fs.readFileSync(file, 'latin1');
-  } catch (error) {
-    if (['ENOENT', 'ESRCH', 'EACCES'].includes(error.code)) return ''; // it has ended, or is a stranger's
-    throw error;
-  }
-}
-
-/** Settles once no living process has `text` about it; rejects after `limitMs`. */
-export async function awaitNobody(text, limitMs) {
-  const deadline = performance.now() + limitMs;
-  for (;;) {
-    const left = processesWith(text);
-    if (left.length === 0) return;
-    if (performance.now() > deadline) throw new Error(`still there: ${execFileSync('ps', ['-f', '-p', left.join()])}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

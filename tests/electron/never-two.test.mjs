@@ -5,7 +5,8 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { awaitNobody, fakeResources, folder, service } from './engines.mjs';
+import { fakeResources, folder, service } from './engines.mjs';
+import { awaitNobody } from './processes.mjs';
 
 const BRISK = Object.freeze({ idleMs: 60, busyMs: 60, termMs: 30, askMs: 50 });
 

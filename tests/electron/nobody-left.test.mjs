@@ -9,7 +9,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OrphanRecord } from '../../electron-resources/main/orphan.js';
 import { startOf } from '../../electron-resources/main/processes.js';
-import { awaitNobody, fakeResources, folder, later, processesWith } from './engines.mjs';
+import { fakeResources, folder, later } from './engines.mjs';
+import { awaitNobody, processesWith } from './processes.mjs';
 
 const OWNER = path.join(import.meta.dirname, 'owner.js');
 const STARTED = '[{"say": {"event": "starting", "argv": []}}, {"serve": {}}]';

@@ -12,7 +12,8 @@ import { BackendServiceManager } from '../../electron-resources/main/backend-ser
 import { runAct } from '../../electron-resources/main/act.js';
 import { locateEngine } from '../../electron-resources/main/paths.js';
 import { request } from '../../electron-resources/main/request.js';
-import { awaitNobody, folder, keptLog, later, processesWith } from './engines.mjs';
+import { folder, keptLog, later } from './engines.mjs';
+import { awaitNobody, processesWith } from './processes.mjs';
 import { pack } from './packed.mjs';
 
 const RESOURCES = process.env.PEFT_STUDIO_RESOURCES;

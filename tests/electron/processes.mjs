@@ -1,0 +1,33 @@
+// Which processes live, by what stands in their command line or environment.
+
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+
+/** The PIDs of all living processes in whose command line or environment `text` stands. */
+export function processesWith(text) {
+  return fs
+    .readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => ['cmdline', 'environ'].some((file) => read(`/proc/${pid}/${file}`).includes(text)))
+    .map(Number);
+}
+
+function read(file) {
+  try {
+    return fs.readFileSync(file, 'latin1');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH', 'EACCES'].includes(error.code)) return ''; // it has ended, or is a stranger's
+    throw error;
+  }
+}
+
+/** Settles once no living process has `text` about it; rejects after `limitMs`. */
+export async function awaitNobody(text, limitMs) {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const left = processesWith(text);
+    if (left.length === 0) return;
+    if (performance.now() > deadline) throw new Error(`still there: ${execFileSync('ps', ['-f', '-p', left.join()])}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
