@@ -24,5 +24,8 @@ export default [
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
   { files: ['**/first-run/*.mjs'], languageOptions: { globals: globals.browser } },
   // Holds functions that run in the page.
-  { files: ['**/first-run.test.mjs'], languageOptions: { globals: globals.browser } },
+  {
+    files: ['**/first-run.test.mjs', '**/icons.test.mjs', '**/bench-service.mjs'],
+    languageOptions: { globals: globals.browser },
+  },
 ];

@@ -1,9 +1,10 @@
 'use strict';
 
-// After electron-builder has copied everything, and before it signs: the app must hold the engine that was staged.
+// After electron-builder has copied everything: the app must hold the engine that was staged, and say so truly.
 
 const path = require('node:path');
-const { checkCopy, checkEngineFolder } = require('./engine-folder');
+const { checkCopy, checkEngineFolder, digestOf, noteLauncher } = require('./engine-folder');
+const { isSignedCopy } = require('./signed-copy');
 
 /**
  * Throws where the packed engine is not the staged one, which stops the build.
@@ -13,8 +14,20 @@ const { checkCopy, checkEngineFolder } = require('./engine-folder');
  */
 async function checkPacked({ appOutDir, electronPlatformName, packager }, staged) {
   const packed = path.join(packager.getResourcesDir(appOutDir), 'backend');
-  await checkCopy(staged, packed);
+  // On Windows the builder signs programs as it copies them, if it has a certificate.
+  const signed = electronPlatformName === 'win32' ? await signedLauncher(staged, packed) : [];
+  await checkCopy(staged, packed, signed);
+  if (signed.length > 0) await noteLauncher(packed);
   await checkEngineFolder(packed, electronPlatformName);
+}
+
+const LAUNCHER = 'peft_engine.exe';
+
+/** @param {string} staged @param {string} packed @returns {Promise<string[]>} the launcher, if it differs by its signature alone */
+async function signedLauncher(staged, packed) {
+  const [before, after] = [staged, packed].map((folder) => path.join(folder, LAUNCHER));
+  if ((await digestOf(before)) === (await digestOf(after)) || !(await isSignedCopy(before, after))) return [];
+  return [LAUNCHER];
 }
 
 module.exports = { checkPacked };

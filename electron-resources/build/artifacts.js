@@ -2,14 +2,12 @@
 
 // What was built must hold what it should: some installer formats cut off what is too big for them, without a word.
 
-const { readFile, stat } = require('node:fs/promises');
+const { stat } = require('node:fs/promises');
 const path = require('node:path');
-
-/** More than this no NSIS program can hold, nor one file of a release on common hosts. */
-const LARGEST_BYTES = 2 * 1024 ** 3 - 1;
+const { LARGEST_BYTES, engineBytesOf } = require('./targets');
 
 /** Formats that carry the engine inside. The installer of nsis-web does not: its package does. */
-const CARRIERS = Object.freeze(['.AppImage', '.deb', '.dmg', '.zip', '.7z']);
+const CARRIER = /(\.(AppImage|deb|dmg|zip|7z)|-portable\.exe)$/;
 
 /**
  * Throws where an artifact cannot be right.
@@ -19,11 +17,7 @@ const CARRIERS = Object.freeze(['.AppImage', '.deb', '.dmg', '.zip', '.7z']);
  * @returns {Promise<string[]>} no further artifacts
  */
 async function checkArtifacts({ artifactPaths }, engine) {
-  const manifest = JSON.parse(await readFile(path.join(engine, 'manifest.json'), 'utf8'));
-  const engineBytes = manifest.parts.reduce(
-    (/** @type {number} */ sum, /** @type {{size: number}} */ part) => sum + part.size,
-    0,
-  );
+  const engineBytes = engineBytesOf(engine);
   for (const file of artifactPaths) {
     const problem = judgeArtifact({ name: path.basename(file), size: (await stat(file)).size, engineBytes });
     if (problem !== null) throw new Error(`${file}: ${problem}`);
@@ -36,12 +30,9 @@ async function checkArtifacts({ artifactPaths }, engine) {
  * @returns {string | null} why it cannot be right
  */
 function judgeArtifact({ name, size, engineBytes }) {
-  const extension = path.extname(name);
-  if (extension === '.exe' && size > LARGEST_BYTES) return `${size} bytes are more than an NSIS program can hold`;
+  if (name.endsWith('.exe') && size > LARGEST_BYTES) return `${size} bytes are more than an NSIS program can hold`;
   // The archive is compressed already: nothing makes it smaller, so a smaller artifact has lost some of it.
-  if (CARRIERS.includes(extension) && size < engineBytes)
-    return `${size} bytes cannot hold an engine of ${engineBytes}`;
-  return null;
+  return CARRIER.test(name) && size < engineBytes ? `${size} bytes cannot hold an engine of ${engineBytes}` : null;
 }
 
 module.exports = { checkArtifacts, judgeArtifact };

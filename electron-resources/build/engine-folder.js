@@ -4,7 +4,7 @@
 
 const { createHash } = require('node:crypto');
 const { createReadStream } = require('node:fs');
-const { readFile, readdir, readlink, stat, lstat } = require('node:fs/promises');
+const { readFile, readdir, readlink, stat, lstat, writeFile } = require('node:fs/promises');
 const path = require('node:path');
 const { pipeline } = require('node:stream/promises');
 
@@ -39,15 +39,30 @@ async function checkEngineFolder(folder, platform) {
 }
 
 /**
+ * Writes engine.json again, after its launcher was signed.
+ *
+ * @param {string} folder
+ */
+async function noteLauncher(folder) {
+  const engine = await readJson(folder, 'engine.json');
+  const launcher = path.join(folder, engine.path);
+  const { size } = await stat(launcher);
+  const document = { ...engine, size, checksum: await digestOf(launcher) };
+  await writeFile(path.join(folder, 'engine.json'), `${JSON.stringify(document, null, 1)}\n`);
+}
+
+/**
  * Checks that a copy has everything that its source has; throws EngineFolderError.
  *
  * @param {string} source
  * @param {string} copy
+ * @param {readonly string[]} [signed] files that may differ: somebody else has looked at them
  */
-async function checkCopy(source, copy) {
+async function checkCopy(source, copy, signed = []) {
   const [wanted, present] = await Promise.all([listTree(source), listTree(copy)]);
   const problems = [];
   for (const [name, what] of wanted) {
+    if (signed.includes(name)) continue;
     const there = present.get(name);
     if (there === undefined) problems.push(`${name} was not copied`);
     else if (there !== what) problems.push(`${name} is ${there}, and should be ${what}`);
@@ -73,12 +88,19 @@ async function problemOf(folder, file) {
   try {
     const { size } = await stat(whole);
     if (size !== file.size) return `${file.name} has ${size} bytes instead of ${file.size}`;
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(whole), hash);
-    return hash.digest('hex') === file.sha256 ? null : `${file.name} does not have the sha256 that is written of it`;
+    return (await digestOf(whole)) === file.sha256
+      ? null
+      : `${file.name} does not have the sha256 that is written of it`;
   } catch (error) {
     return `${file.name}: ${error instanceof Error ? error.message : error}`;
   }
+}
+
+/** @param {string} file @returns {Promise<string>} its sha256 */
+async function digestOf(file) {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file), hash);
+  return hash.digest('hex');
 }
 
 /** @param {string} file */
@@ -104,4 +126,4 @@ async function describe(whole) {
   return `a file of ${found.size} bytes${found.mode & 0o111 ? ', executable' : ''}`;
 }
 
-module.exports = { EngineFolderError, checkCopy, checkEngineFolder };
+module.exports = { EngineFolderError, checkCopy, checkEngineFolder, digestOf, noteLauncher };

@@ -2,7 +2,7 @@
 
 // What the buttons and the menu do: each act of the engine that is not simply starting it.
 
-const { homepage } = require('../package.json');
+const { homepage } = require('../release');
 const { EngineError, explain, failureOfError } = require('./errors');
 const { runAct, ActFailed } = require('./act');
 

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { fakeResources, folder } from './engines.mjs';
 
-const HERE = path.join(import.meta.dirname, '..', '..', 'electron-resources');
+export const HERE = path.join(import.meta.dirname, '..', '..', 'electron-resources');
 const BUILDER = path.join(HERE, 'node_modules', 'electron-builder', 'cli.js');
 const { version: ELECTRON } = JSON.parse(
   fs.readFileSync(path.join(HERE, 'node_modules', 'electron', 'package.json'), 'utf8'),
@@ -16,19 +16,20 @@ const { version: ELECTRON } = JSON.parse(
 const digest = (content) => createHash('sha256').update(content).digest('hex');
 const named = (name, content) => ({ name, size: Buffer.byteLength(content), sha256: digest(content) });
 
-/** A staged engine: the fake program, with the documents that the real one has. */
-export function staged() {
-  const { resourcesPath, program } = fakeResources();
+/** A staged engine: the fake program, or another one, with the documents that the real one has. */
+export function staged({ program = 'peft_engine', content = null } = {}) {
+  const { resourcesPath, program: fake } = fakeResources();
   const made = path.join(resourcesPath, 'backend');
-  const write = (name, content) => fs.writeFileSync(path.join(made, name), content);
-  const script = fs.readFileSync(program, 'utf8');
+  const write = (name, text) => fs.writeFileSync(path.join(made, name), text);
+  const launcher = content ?? fs.readFileSync(fake);
+  if (content !== null) write(program, content);
   write('runtime.tar.zst', 'an archive');
   write('index.json.zst', 'an index');
   write(
     'manifest.json',
     JSON.stringify({ parts: [named('runtime.tar.zst', 'an archive')], index: named('index.json.zst', 'an index') }),
   );
-  write('engine.json', JSON.stringify({ path: 'peft_engine', size: script.length, checksum: digest(script) }));
+  write('engine.json', JSON.stringify({ path: program, size: launcher.length, checksum: digest(launcher) }));
   fs.mkdirSync(path.join(made, '_internal', 'lib'), { recursive: true });
   write('_internal/lib/python.so', 'a library');
   fs.symlinkSync('python.so', path.join(made, '_internal', 'lib', 'python.so.1'));
@@ -36,7 +37,7 @@ export function staged() {
 }
 
 /** A folder as Electron's own download has it; its program holds what fuses are written into, and nothing else. */
-function standIn() {
+export function standIn() {
   const made = folder();
   const wire = Buffer.concat([
     Buffer.from('dL7pKGdnNz796PbbjQWNKmHXBZaB9tsX'),
