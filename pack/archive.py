@@ -18,8 +18,9 @@ from pack.bytecode import with_bytecode
 from pack.condapack import collect, shortest_placeholder
 from pack.errors import UnsafeEntries
 from pack.folder import replaced
+from pack.licenses import write_licenses
 from pack.records import public_address, records
-from pack.sbom import write_licenses, write_sbom
+from pack.sbom import write_sbom
 from pack.write import LEVEL, PART_SIZE, write_archive
 
 if TYPE_CHECKING:

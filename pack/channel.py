@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-REVISION = 1
+REVISION = 2
 """Raised when the same wheel becomes a different package, so that packages written before are written anew."""
 
 
@@ -177,7 +177,7 @@ def _convert(conversion: Conversion, *, channel: Path, python: str, scratch: Pat
     platform = None if package.subdir == "noarch" else Platform(package.subdir)
     with tempfile.TemporaryDirectory(dir=scratch) as staged:
         files = Path(staged)
-        licenses = []
+        licenses: dict[str, Path] = {}
         if conversion.wheel is not None:
             licenses = lay_out(conversion.wheel.path, files, platform=platform, python=python)
         return write_package(package, files=files, channel=channel, license_files=licenses)

@@ -8,7 +8,9 @@ second archive is written again with both.
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -19,7 +21,7 @@ import zstandard
 from rattler_build.package_assembler import assemble_package
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     Change = Callable[[dict[str, Any]], dict[str, Any]]
@@ -63,13 +65,14 @@ def write_package(
     *,
     files: Path,
     channel: Path,
-    license_files: Sequence[Path] = (),
+    license_files: Mapping[str, Path] | None = None,
     placeholder: str | None = None,
 ) -> Path:
     """Write `package` with everything under `files` into `channel`, and return its path.
 
-    Text files that hold `placeholder` are recorded, so that whoever installs the package puts its prefix there. The
-    file appears under its name when it is whole.
+    `license_files` are files by their names in info/licenses, folders among them. Text files that hold `placeholder`
+    are recorded, so that whoever installs the package puts its prefix there. The file appears under its name when it
+    is whole.
     """
     target = channel / package.subdir / package.file_name
     building = target.parent / f".{package.name}"
@@ -85,7 +88,6 @@ def write_package(
         license=package.license,
         summary=package.summary,
         homepage=package.homepage,
-        license_files=license_files,
         noarch=package.noarch,
         timestamp=EPOCH,
         compression_level=1,  # the archive compresses everything again; here only the disk would gain
@@ -97,7 +99,8 @@ def write_package(
     }
     if package.noarch:
         changes["info/link.json"] = lambda _: _LINK
-    _amend(written, changes)
+    licenses = {f"info/licenses/{name}": path.read_bytes() for name, path in (license_files or {}).items()}
+    _amend(written, changes, licenses)
     written.replace(target)
     building.rmdir()
     return target
@@ -111,23 +114,27 @@ def _with_placeholder(paths: dict[str, Any], files: Path, placeholder: str) -> d
     return paths
 
 
-def _amend(path: Path, changes: Mapping[str, Change]) -> None:
-    """Write a .conda file again with JSON documents of its info archive changed."""
-    with ZipFile(path) as archive:
-        members = {info: archive.read(info) for info in archive.infolist()}
-    with ZipFile(path, "w", ZIP_STORED) as archive:
-        for info, content in members.items():
-            archive.writestr(info, _amend_zst(content, changes) if info.filename.startswith("info-") else content)
+def _amend(path: Path, changes: Mapping[str, Change], added: Mapping[str, bytes]) -> None:
+    """Write a .conda file again with JSON documents of its info archive changed, and files added to it."""
+    amended = path.with_suffix(".amended")
+    with ZipFile(path) as before, ZipFile(amended, "w", ZIP_STORED) as after:
+        for info in before.infolist():
+            if info.filename.startswith("info-"):
+                after.writestr(copy(info), _amend_zst(before.read(info), changes, added))
+            else:  # hundreds of MB: not all of it in memory
+                with before.open(info) as source, after.open(copy(info), "w") as target:
+                    shutil.copyfileobj(source, target)
+    amended.replace(path)
 
 
-def _amend_zst(content: bytes, changes: Mapping[str, Change]) -> bytes:
-    """Return a compressed tar archive with JSON documents changed."""
+def _amend_zst(content: bytes, changes: Mapping[str, Change], added: Mapping[str, bytes]) -> bytes:
+    """Return a compressed tar archive with JSON documents changed and files added."""
     plain = zstandard.ZstdDecompressor().decompressobj().decompress(content)
-    return zstandard.ZstdCompressor(level=9).compress(_amend_tar(plain, changes))
+    return zstandard.ZstdCompressor(level=9).compress(_amend_tar(plain, changes, added))
 
 
-def _amend_tar(content: bytes, changes: Mapping[str, Change]) -> bytes:
-    """Return a tar archive with the JSON documents named in `changes` changed, and all else as it was.
+def _amend_tar(content: bytes, changes: Mapping[str, Change], added: Mapping[str, bytes]) -> bytes:
+    """Return a tar archive with the JSON documents named in `changes` changed, files added, and all else as it was.
 
     A document that the archive does not have starts out empty: rattler-build leaves out what holds nothing.
     """
@@ -144,8 +151,8 @@ def _amend_tar(content: bytes, changes: Mapping[str, Change]) -> bytes:
                 data = _document(change(json.loads(data)))
                 member.size = len(data)
             after.addfile(member, BytesIO(data))
-        for name, change in sorted(absent.items()):
-            data = _document(change({}))
+        new = {name: _document(change({})) for name, change in absent.items()}
+        for name, data in sorted({**new, **added}.items()):
             member = tarfile.TarInfo(name)
             member.size, member.mtime = len(data), int(EPOCH.timestamp())
             after.addfile(member, BytesIO(data))

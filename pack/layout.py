@@ -15,10 +15,10 @@ from installer.utils import Scheme
 
 from launcher.platforms import Platform
 from pack.errors import WheelInvalid
+from pack.licenses import license_files
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
     from pathlib import Path
 
     from installer.records import RecordEntry
@@ -37,8 +37,8 @@ no prefix, work from folders of any length and with spaces in their names, and n
 _WINDOWS_PYTHON = r"<launcher_dir>\..\python.exe"  # the launcher in front of the script knows this notation
 
 
-def lay_out(wheel: Path, into: Path, *, platform: Platform | None, python: str) -> list[Path]:
-    """Write the wheel's files under `into` as a prefix of `platform` has them; return its licence files.
+def lay_out(wheel: Path, into: Path, *, platform: Platform | None, python: str) -> dict[str, Path]:
+    """Write the wheel's files under `into` as a prefix of `platform` has them; return its licence files by name.
 
     Without a platform the files are laid out for conda's `noarch: python`. Raises WheelInvalid.
     """
@@ -61,15 +61,7 @@ def lay_out(wheel: Path, into: Path, *, platform: Platform | None, python: str) 
             installer.install(source, destination, {"INSTALLER": b"conda\n"})
     except (InstallerError, ValueError, FileExistsError) as error:
         raise WheelInvalid(f"its files cannot be laid out ({error})", wheel) from error
-    return sorted(_license_files(into / site))
-
-
-def _license_files(site: Path) -> Iterator[Path]:
-    """Yield the licence files that a wheel brings, which the standard keeps in its dist-info folder."""
-    for folder in site.glob("*.dist-info"):
-        for path in folder.rglob("*"):
-            if path.is_file() and path.name.upper().startswith(("LICENSE", "LICENCE", "COPYING", "NOTICE", "AUTHORS")):
-                yield path
+    return license_files(into / site)
 
 
 @dataclass

@@ -9,18 +9,13 @@ from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 from launcher.manifest import Kind
+from pack.licenses import is_license
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from pack.source import Source
-
-# A licence goes wherever its code goes; metadata say what is installed.
-_ALWAYS_KEPT = re.compile(
-    r"(^|/)(licen[sc]e|copying|notice|authors|copyright|third.?party.?notices)[^/]*$|\.dist-info/|^conda-meta/",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +64,8 @@ def prune(sources: Iterable[Source], rules: Sequence[Rule]) -> tuple[list[Source
     patterns = [re.compile("|".join(map(translate, rule.paths))) for rule in rules]
     kept, files, sizes = [], [0] * len(rules), [0] * len(rules)
     for source in sources:
-        is_free = source.kind is not Kind.FOLDER and not source.relocated and not _ALWAYS_KEPT.search(source.path)
-        number = next((n for n, pattern in enumerate(patterns) if is_free and pattern.match(source.path)), None)
+        matching = (n for n, pattern in enumerate(patterns) if pattern.match(source.path))
+        number = None if _always_stays(source) else next(matching, None)
         if number is None:
             kept.append(source)
         else:
@@ -85,3 +80,9 @@ def table(savings: Iterable[Saving]) -> str:
     lines = [f"{saving.size / 1e6:8.1f} MB {saving.files:6} files  {saving.rule.reason}" for saving in rows]
     total = f"{sum(s.size for s in rows) / 1e6:8.1f} MB {sum(s.files for s in rows):6} files  in all"
     return "\n".join([*lines, total]) + "\n"
+
+
+def _always_stays(source: Source) -> bool:
+    """Whether no rule may name the source: a licence goes wherever its code goes, metadata say what is installed."""
+    is_metadata = ".dist-info/" in source.path or source.path.startswith("conda-meta/")
+    return source.kind is Kind.FOLDER or source.relocated or is_metadata or is_license(source.path)

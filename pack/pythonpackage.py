@@ -25,7 +25,7 @@ from pack.interpreter import Interpreter, Layout, describe, sources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-REVISION = 3
+REVISION = 4
 """Raised when the same interpreter becomes a different package."""
 
 PLACEHOLDER = ("/opt/peft-studio-placeholder" + "_placeholder" * 20)[:255]
@@ -65,7 +65,7 @@ def write_python(python: Path, *, channel: Path, platform: Platform, minor: str,
         homepage="https://www.python.org",
         source={"layout": interpreter.layout},
     )
-    licenses = sorted((files / "share" / "licenses" / "python").iterdir())
+    licenses = {path.name: path for path in (files / "share" / "licenses" / "python").iterdir()}
     return write_package(package, files=files, channel=channel, license_files=licenses, placeholder=PLACEHOLDER), True
 
 

@@ -1,4 +1,4 @@
-"""What is inside, for lawyers and scanners: `sbom.json` in CycloneDX's format, and each package's licence files.
+"""What is inside, for lawyers and scanners: `sbom.json`, in CycloneDX's format.
 
 https://cyclonedx.org/docs/1.6/json/ describes the format, https://github.com/package-url/purl-spec the names in it.
 """
@@ -6,7 +6,6 @@ https://cyclonedx.org/docs/1.6/json/ describes the format, https://github.com/pa
 from __future__ import annotations
 
 import json
-import shutil
 import uuid
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
+from pack.licenses import place_of, texts_of
 from pack.records import public_address
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from launcher.manifest import Manifest
 
 SBOM_NAME = "sbom.json"
-LICENSES_NAME = "licenses"
 _PRODUCT = "peft-studio-engine"
 
 
@@ -50,20 +49,6 @@ def write_sbom(folder: Path, manifest: Manifest, packages: Iterable[Mapping[str,
     (folder / SBOM_NAME).write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_licenses(folder: Path, packages: Iterable[Mapping[str, Any]]) -> None:
-    """Copy the licence files of each package to `folder/licenses/NAME-VERSION`, and list the packages without any."""
-    place = folder / LICENSES_NAME
-    place.mkdir()
-    without = []
-    for record in packages:
-        texts = Path(record["link"]["source"]) / "info" / "licenses"
-        if texts.is_dir():
-            shutil.copytree(texts, place / f"{record['name']}-{record['version']}", copy_function=shutil.copyfile)
-        else:
-            without.append(f"{record['name']} {record['version']}: {record.get('license') or 'it names no licence'}\n")
-    (place / "packages-without-files.txt").write_text("".join(without), encoding="utf-8", newline="\n")
-
-
 def _component(record: Mapping[str, Any], channel: str) -> Component:
     name, version, build, subdir = (str(record[key]) for key in ("name", "version", "build", "subdir"))
     address = public_address(str(record.get("url", "")))
@@ -77,7 +62,7 @@ def _component(record: Mapping[str, Any], channel: str) -> Component:
         licenses=[LicenseFactory().make_from_string(record["license"])] if record.get("license") else (),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=record["sha256"])] if record.get("sha256") else (),
         external_references=_references(address, record),
-        properties=[Property(name=f"{_PRODUCT}:{key}", value=value) for key, value in _origin(record)],
+        properties=[Property(name=f"{_PRODUCT}:{key}", value=value) for key, value in _remarks(record)],
     )
 
 
@@ -88,8 +73,11 @@ def _references(address: str, record: Mapping[str, Any]) -> Iterator[ExternalRef
         yield ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(home))
 
 
-def _origin(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield from which wheel a package was made, where it was: the file's name and sha256."""
+def _remarks(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what the format has no field for: where the licence's text is, that there is none, and the wheel."""
+    if not record.get("license"):
+        yield "license", "the package names none"
+    yield "license-files", place_of(record) if texts_of(record) else "the package has none"
     extra = _about(record).get("extra") or {}
     for key in ("wheel", "sha256"):
         if extra.get(key):

@@ -15,6 +15,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from launcher.platforms import Platform
 from pack.errors import WheelInvalid
+from pack.licenses import license_named
 from pack.names import conda_name, conda_version, holds, match_specs
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class Wheel:
             tags=tags,
             requires=requires,
             extras=frozenset(canonicalize_name(extra) for extra in metadata.get_all("Provides-Extra", ())),
-            license=_license(metadata.get("License-Expression"), metadata.get("License")),
+            license=license_named(
+                metadata.get("License-Expression"), metadata.get("License"), metadata.get_all("Classifier", ())
+            ),
             summary=metadata.get("Summary"),
             homepage=_homepage(metadata.get("Home-page"), metadata.get_all("Project-URL", ())),
             cuda=cuda,
@@ -159,14 +162,6 @@ def _torch_cuda(archive: ZipFile) -> str | None:
     """Return the CUDA version that torch/version.py names, which is what torch itself reports."""
     match = _CUDA.search(archive.read("torch/version.py").decode())
     return match[1] if match else None
-
-
-def _license(expression: str | None, text: str | None) -> str | None:
-    """Return the licence in one line; wheels from before PEP 639 may hold its whole text in that field."""
-    if expression:
-        return expression
-    first = (text or "").strip().splitlines()[:1]
-    return first[0][:80] if first else None
 
 
 def _homepage(homepage: str | None, urls: list[str] | tuple[str, ...]) -> str | None:
