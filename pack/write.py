@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 PART_SIZE = 2**31 - 1  # bytes: release hosts refuse 2 GiB, and accept one byte less
 FRAME_SIZE = 16 * 1024 * 1024  # unpacked bytes: one for each core is what a restore holds in memory
-LEVEL = 9  # zstd's; docs/benchmarks.md compares
+LEVEL = 7  # zstd's, for every day; docs/benchmarks.md compares
+RELEASE_LEVEL = 18  # minutes more for one builder, a tenth fewer bytes for each user
 # One for all entries of all releases, since a second's change makes another frame. The first that zip knows, too.
 _MTIME = 315532800  # 1980-01-01T00:00:00Z
 _BLOCK = tarfile.BLOCKSIZE
@@ -121,11 +122,18 @@ def _add_bytes(source: Source, size: int, frames: _Frames, machine_paths: Sequen
     return digest.hexdigest()
 
 
+def compression(level: int, frame_size: int, length: int) -> zstandard.ZstdCompressionParameters:
+    """Return zstd's parameters for a frame of `length` bytes: the level's own, but for a window of a whole frame.
+
+    Whoever unpacks a frame holds all of it, so a wide window costs no one memory, and what lies in it is found again.
+    """
+    window = max(zstandard.WINDOWLOG_MIN, (frame_size - 1).bit_length())
+    return zstandard.ZstdCompressionParameters.from_level(level, source_size=length, window_log=window)
+
+
 def threads_for(level: int, frame_size: int, cores: int) -> int:
     """Return how many frames to compress at once: one a core, or as many as fit into the memory that there is."""
-    context = zstandard.ZstdCompressionParameters.from_level(
-        level, source_size=frame_size
-    ).estimated_compression_context_size()
+    context = compression(level, frame_size, frame_size).estimated_compression_context_size()
     # Each thread has a context, a frame it reads and one it writes; one more pair waits, and one is being filled.
     return max(1, min(cores, (_MEMORY - 3 * frame_size) // (context + 2 * frame_size)))
 
@@ -143,6 +151,7 @@ class _Frames:
         self._threads = threads_for(level, size, os.cpu_count() or 1)
         self._pool = ThreadPoolExecutor(self._threads)
         self._pending: deque[tuple[int, Future[bytes]]] = deque()
+        self._under_way = 0
 
     def __enter__(self) -> Self:
         return self
@@ -179,19 +188,22 @@ class _Frames:
         """End the open frame."""
         if not self._open:
             return
-        content, self._open = bytes(self._open), bytearray()
+        content, self._open = self._open, bytearray()
         self._cut += 1
         self._pending.append((len(content), self._pool.submit(self._compress, content)))
-        # As many frames are under way as there are threads, and one more waits: that bounds the memory.
-        while len(self._pending) > self._threads + 1:
+        self._under_way += len(content)
+        # A whole frame for each thread is under way, and one more waits: that bounds the memory.
+        while self._under_way > (self._threads + 1) * self._size:
             self._write_next()
 
-    def _compress(self, content: bytes) -> bytes:
-        return zstandard.ZstdCompressor(level=self._level, write_checksum=False).compress(content)
+    def _compress(self, content: bytearray) -> bytes:
+        parameters = compression(self._level, self._size, len(content))
+        return zstandard.ZstdCompressor(compression_params=parameters).compress(content)
 
     def _write_next(self) -> None:
         length, future = self._pending.popleft()
         packed = future.result()
+        self._under_way -= length
         self.finished.append(Frame(self._parts.written, len(packed), length, hashlib.sha256(packed).hexdigest()))
         self._parts.write(packed)
 

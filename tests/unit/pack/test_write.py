@@ -17,7 +17,7 @@ from pack.errors import MachinePathFound, PlaceholderLeft, SourceChanged
 from pack.folder import replaced
 from pack.progress import silent
 from pack.source import Search, Source
-from pack.write import FRAME_SIZE, threads_for, write_archive
+from pack.write import FRAME_SIZE, compression, threads_for, write_archive
 from tests.builders.sources import expected, file, folder, link, on_disk, pack_sources, restored, untarred
 
 if TYPE_CHECKING:
@@ -194,11 +194,11 @@ def test_the_order_of_work_never_shows_however_many_threads_there_are(
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("level", [1, 3, 9, 15, 19])
+@pytest.mark.parametrize("level", [1, 3, 9, 15, 18, 19])
 def test_threads_are_as_many_as_cores_or_as_fit_into_the_memory(level: int) -> None:
     assert threads_for(level, FRAME_SIZE, 1) == 1
     assert threads_for(level, FRAME_SIZE, 2) == 2
-    context = zstandard.ZstdCompressionParameters.from_level(level, source_size=FRAME_SIZE)
+    context = compression(level, FRAME_SIZE, FRAME_SIZE)
     threads = threads_for(level, FRAME_SIZE, 256)
     assert threads * (context.estimated_compression_context_size() + 2 * FRAME_SIZE) < 384 * 1024 * 1024
 
