@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,6 +47,8 @@ def is_text(path: str) -> bool:
 def _folded(path: str, platform: Platform) -> str:
     """Return what two spellings have in common where the platform's file system takes them for one name."""
     if platform.is_macos:
+        import unicodedata
+
         return unicodedata.normalize("NFC", path).casefold()
     return path.casefold() if platform.is_windows else path
 

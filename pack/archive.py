@@ -55,6 +55,7 @@ def build_archive(
     leave_out: Callable[[Sequence[Source]], list[Source]],
     find_core: Callable[[Sequence[Source]], frozenset[str]],
     progress: Progress,
+    stub_needs: Sequence[str] = (),
     level: int = LEVEL,
     part_size: int = PART_SIZE,
 ) -> Manifest:
@@ -62,7 +63,7 @@ def build_archive(
 
     `lock` is the lock's sha256, `cache` holds bytecode between builds, `machine_folders` are places that exist on
     this machine alone and must not occur in any entry, `leave_out` returns the sources that travel, `find_core` names
-    the paths that come first.
+    the paths that come first, `stub_needs` what the stub asks of the system beyond the packages, in their words.
 
     Raises PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft, SourceChanged.
     """
@@ -96,7 +97,7 @@ def build_archive(
             channel=channel,
             lock=lock,
             packages={record["name"]: record["version"] for record in packages if record["name"] in CRITICAL},
-            floor=floor_of(packages),
+            floor=floor_of([*packages, {"depends": stub_needs}]),
             placeholder=placeholder,
             longest_path=max(len(entry.path) for entry in written.index.entries),
             disk=room(written.index.entries),

@@ -21,7 +21,7 @@ from pack.lock import Lock, read_lock, solve
 from pack.prefix import install
 from pack.prune import prune, read_rules, table
 from pack.stage import stage
-from pack.stub import build_stub
+from pack.stub import build_stub, needs_of_tools
 from pack.verify import verify
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
         version=workspace.version,
         cache=workspace.bytecode,
         machine_folders=machine_folders(workspace.build),
+        stub_needs=needs_of_tools(workspace.platform),
         leave_out=lambda sources: _prune(workspace, sources),
         find_core=lambda sources: find_core(workspace.prefix, sources, workspace.platform),
         progress=progress,
@@ -169,7 +170,7 @@ def _prune(workspace: Workspace, sources: Sequence[Source]) -> list[Source]:
 def _archive_key(workspace: Workspace) -> str:
     """Return a digest of everything an archive is made from: the lock, our packer, and its settings."""
     key = hashlib.sha256(file_digest(workspace.lock).encode())
-    tools = [version("conda-pack"), version("zstandard")]
+    tools = [version("conda-pack"), version("zstandard"), version("pyinstaller")]
     key.update(json.dumps([workspace.version, workspace.channel, workspace.level, workspace.part_size, tools]).encode())
     key.update(os.environ.get("SOURCE_DATE_EPOCH", "").encode())
     for folder in ("launcher", "pack"):
@@ -188,6 +189,7 @@ def _build_stub(workspace: Workspace, progress: Progress) -> Path:
         workspace.project,
         workspace.archive / MANIFEST_NAME,
         workspace.stubs,
+        python=workspace.prefix / workspace.platform.python,
         platform=workspace.platform,
         release=workspace.version,
         progress=progress,

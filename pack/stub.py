@@ -6,13 +6,13 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
-from importlib.metadata import version
+from importlib.metadata import distribution, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pack.archive import machine_folders
-from pack.elf import blank, set_rpath
+from pack.elf import blank, least_glibc, set_rpath
 from pack.errors import ProgramFailed
 from pack.folder import replaced
 
@@ -22,25 +22,30 @@ if TYPE_CHECKING:
     from launcher.platforms import Platform
     from pack.progress import Progress
 
-_ENTRY = "from launcher.__main__ import run\n\nrun()\n"
+_SPEC = Path(__file__).with_name("launcher.spec")
+# Nothing that the imports make is garbage that would be worth looking for at each start.
+_ENTRY = """\
+import gc
+
+gc.disable()
+from launcher.__main__ import run
+
+gc.enable()
+run()
+"""
 _RELEASE = 'VERSION = "{version}"\nMANIFEST_SHA256 = "{digest}"\n'
-# What the standard library or zstandard would draw in and no launcher ever imports. OpenSSL's libcrypto stays: its
-# sha256 is several times as fast as Python's own.
-_EXCLUDED = (
-    "_bz2", "_cffi_backend", "_codecs_cn", "_codecs_hk", "_codecs_iso2022", "_codecs_jp", "_codecs_kr", "_codecs_tw",
-    "_curses", "_decimal", "_lzma", "_pydecimal", "_ssl", "_tkinter", "asyncio", "bz2", "cffi", "curses", "decimal",
-    "doctest", "email", "http", "lzma", "multiprocessing", "numpy", "pdb", "pydoc", "pydoc_data", "readline",
-    "setuptools", "sqlite3", "ssl", "tkinter", "unittest", "xml", "zstandard._cffi", "zstandard.backend_cffi",
-)  # fmt: skip
+# Of this process's environment, where a build prefix has neither: what freezes, and what the launcher imports.
+_TOOLS = ("pyinstaller", "zstandard")
 
 
 def build_stub(
-    sources: Path, manifest: Path, folder: Path, *, platform: Platform, release: str, progress: Progress
+    sources: Path, manifest: Path, folder: Path, *, python: Path, platform: Platform, release: str, progress: Progress
 ) -> Path:
     """Freeze the launcher in `sources` for `manifest` under `folder`; return the program's folder.
 
-    A stub of the same sources, manifest and tools that is there already is used again; others go, since no archive is
-    left that they were made for. Raises ProgramFailed.
+    It is frozen with the interpreter `python`, the build prefix's own, so that stub and runtime ask for one glibc;
+    PyInstaller and what the launcher imports are this process's. A stub of the same sources, manifest and tools that
+    is there already is used again; others go, since no archive is left that they were made for. Raises ProgramFailed.
     """
     digest = hashlib.sha256(manifest.read_bytes()).hexdigest()
     place = folder / _key(sources, digest, release)
@@ -52,7 +57,7 @@ def build_stub(
         work.mkdir()
         (work / "entry.py").write_text(_ENTRY, encoding="utf-8")
         (work / "peft_engine_release.py").write_text(_RELEASE.format(version=release, digest=digest), encoding="utf-8")
-        _freeze(sources, work)
+        _freeze(sources, work, python)
         if platform.startswith("linux"):
             # PyInstaller's bootloader needs zlib, which a user's machine may lack, and does not look where it ships
             # its own. Another one on the user's LD_LIBRARY_PATH would end it before its first instruction.
@@ -67,28 +72,30 @@ def build_stub(
     return place
 
 
-def _freeze(sources: Path, work: Path) -> None:
-    strip = [] if sys.platform == "win32" else ["--strip"]
-    excluded = [option for module in _EXCLUDED for option in ("--exclude-module", module)]
-    options = [
-        "--onedir",
-        "--console",
-        "--noconfirm",
-        "--log-level",
-        "WARN",
-        "--name",
-        "peft_engine",
-        *strip,
-        *excluded,
-    ]
-    paths = ["--paths", str(sources), "--paths", str(work), "--hidden-import", "peft_engine_release"]
-    places = ["--distpath", str(work), "--workpath", str(work / "steps"), "--specpath", str(work)]
-    _run([sys.executable, "-m", "PyInstaller", *options, *paths, *places, work / "entry.py"], work, "PyInstaller")
+def needs_of_tools(platform: Platform) -> list[str]:
+    """Return what a stub's own programs ask of the system, those that come from no package of the build prefix."""
+    if not platform.startswith("linux"):
+        return []
+    from PyInstaller import HOMEPATH, PLATFORM
+
+    bootloader = Path(HOMEPATH, "PyInstaller", "bootloader", PLATFORM, "run")
+    zstandard = find_spec("zstandard.backend_c")
+    assert zstandard is not None
+    assert zstandard.origin is not None
+    return [f"__glibc >={least_glibc([bootloader, Path(zstandard.origin)])}"]
+
+
+def _freeze(sources: Path, work: Path, python: Path) -> None:
+    options: list[str | Path] = ["--noconfirm", "--log-level", "WARN", "--distpath", work, "--workpath", work / "steps"]
+    _run([python, "-m", "PyInstaller", *options, _SPEC, "--", sources, work], work, "PyInstaller")
 
 
 def _run(command: Sequence[str | Path], work: Path, what: str) -> None:
     environment = {
         **os.environ,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(str(distribution(name).locate_file("")) for name in _TOOLS)),
+        # What is in a build prefix travels.
+        "PYTHONDONTWRITEBYTECODE": "1",
         # Both make two freezes of the same sources give the same files.
         "PYTHONHASHSEED": "0",
         "SOURCE_DATE_EPOCH": os.environ.get("SOURCE_DATE_EPOCH", "315532800"),
@@ -102,9 +109,9 @@ def _run(command: Sequence[str | Path], work: Path, what: str) -> None:
 
 
 def _key(sources: Path, digest: str, release: str) -> str:
-    """Return a name for what a stub is made of."""
-    key = hashlib.sha256(f"{digest} {release} {sys.version} {version('pyinstaller')} {_EXCLUDED}".encode())
-    key.update(Path(__file__).read_bytes())
+    """Return a name for what a stub is made of; the manifest's digest stands for the build prefix too."""
+    tools = [(name, version(name)) for name in _TOOLS]
+    key = hashlib.sha256(f"{digest} {release} {tools}".encode() + Path(__file__).read_bytes() + _SPEC.read_bytes())
     for path in sorted((sources / "launcher").rglob("*.py")):
         key.update(path.relative_to(sources).as_posix().encode() + b"\0" + path.read_bytes())
     return key.hexdigest()[:16]

@@ -11,6 +11,7 @@ import zstandard
 
 from launcher.resources import Resources
 from pack.checks import backend_imports
+from pack.elf import elf_files, least_glibc
 from tests.builders.backend import REPOSITORY
 
 if TYPE_CHECKING:
@@ -50,6 +51,13 @@ def test_no_path_of_the_building_machine_is_beside_it(resources: Path) -> None:
     place = b"/nowhere" if sys.base_prefix == "/usr" else sys.base_prefix.encode()
     files = [path for path in resources.rglob("*") if path.is_file() and not path.name.startswith("runtime.tar")]
     assert [path.name for path in files if place in path.read_bytes() or bytes(REPOSITORY) in path.read_bytes()] == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is Linux's")
+def test_no_part_of_the_stub_needs_a_newer_glibc_than_the_manifest_says(resources: Path, manifest: Manifest) -> None:
+    needed = least_glibc(elf_files(resources))
+    assert manifest.floor.glibc is not None
+    assert [int(number) for number in needed.split(".")] <= [int(number) for number in manifest.floor.glibc.split(".")]
 
 
 def test_any_tar_lists_every_entry(resources: Path, manifest: Manifest) -> None:

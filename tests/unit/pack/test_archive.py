@@ -199,6 +199,11 @@ def test_the_floor_is_the_highest_that_any_package_asks_for() -> None:
     assert (found.glibc, found.macos, found.cuda_driver) == ("2.28", "11.0", "525")
 
 
+def test_the_floor_is_no_lower_than_what_the_stub_asks_for(tmp_path: Path) -> None:
+    assert build(tmp_path / "a", stub_needs=["__glibc >=2.99"]).floor.glibc == "2.99"
+    assert build(tmp_path / "b", stub_needs=["__glibc >=2.5"]).floor.glibc == "2.17"
+
+
 def test_an_environment_that_asks_for_nothing_has_no_floor() -> None:
     found = floor_of([{"depends": ["python"]}])
     assert (found.glibc, found.macos, found.cuda_driver) == (None, None, None)
