@@ -16,7 +16,15 @@ nox.options.reuse_venv = "yes"  # what is pinned does not change by being instal
 nox.options.sessions = ["tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-PLATFORMS = [nox.param(name, id=name) for name in ("linux-64", "linux-aarch64", "osx-64", "osx-arm64", "win-64")]
+# What is released: a lock and an archive for each.
+BUILDS = {
+    "linux-64": ("cuda", "cpu"),
+    "linux-aarch64": ("cpu",),
+    "osx-64": ("cpu",),
+    "osx-arm64": ("mps",),
+    "win-64": ("cuda", "cpu"),
+}
+PLATFORMS = [nox.param(name, id=name) for name in BUILDS]
 PYTHON_SOURCES = ("launcher", "pack", "backend", "tests", "noxfile.py")
 SYSTEMS = ("linux", "darwin", "win32")
 
@@ -26,10 +34,10 @@ def prepare(session: nox.Session, *groups: str) -> None:
     session.install("--quiet", *(line for group in groups for line in nox.project.dependency_groups(PROJECT, group)))
 
 
-def pack(session: nox.Session, act: str, platform: str) -> None:
+def pack(session: nox.Session, act: str, platform: str, *options: str) -> None:
     """Run an act of the build for a platform."""
     prepare(session, "pack")
-    session.run("python", "-m", "pack", act, "--platform", platform, *session.posargs)
+    session.run("python", "-m", "pack", act, "--platform", platform, *options, *session.posargs)
 
 
 @nox.session
@@ -102,8 +110,10 @@ def channel(session: nox.Session, platform: str) -> None:
 @nox.session
 @nox.parametrize("platform", PLATFORMS)
 def lock(session: nox.Session, platform: str) -> None:
-    """Solve environment.yml to exact packages."""
-    pack(session, "lock", platform)
+    """Solve environment.yml to exact packages, for each accelerator of the platform unless one is named."""
+    for accelerator in BUILDS[platform]:
+        if "--accelerator" not in session.posargs or accelerator in session.posargs:
+            pack(session, "lock", platform, "--accelerator", accelerator)
 
 
 @nox.session

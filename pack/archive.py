@@ -21,6 +21,7 @@ from pack.folder import replaced
 from pack.licenses import write_licenses
 from pack.records import public_address, records
 from pack.sbom import write_sbom
+from pack.spec import LEAST_DRIVER
 from pack.write import LEVEL, PART_SIZE, write_archive
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 # What the backend cannot do without: their versions stand in the manifest, and verify imports them.
 CRITICAL = ("python", "pytorch", "transformers", "peft", "fastapi", "uvicorn")
 INDEX_NAME = "index.json.zst"
-# The least drivers of CUDA's major versions on Linux, since minor versions are compatible among themselves:
-# https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
-_LEAST_DRIVER = {"11": "450", "12": "525", "13": "580"}
 _FLOOR = re.compile(r"(__glibc|__osx|__cuda)\s*>=\s*([\d.]+)")
 
 
@@ -166,5 +164,5 @@ def floor_of(packages: Iterable[Mapping[str, Any]]) -> Floor:
     return Floor(
         glibc=text.get("__glibc"),
         macos=text.get("__osx"),
-        cuda_driver=_LEAST_DRIVER[cuda.split(".")[0]] if cuda else None,
+        cuda_driver=LEAST_DRIVER[cuda.split(".")[0]] if cuda else None,
     )

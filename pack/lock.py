@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import rattler
 from packaging.version import Version
-from rattler.exceptions import GatewayError, InvalidChannelError, ParseCondaLockError, SolverError
-from rattler.package import BuildString
+from rattler.exceptions import ParseCondaLockError
 
-from launcher.platforms import Platform
-from pack.errors import ChannelUnreachable, LockStale, PackageUnknown, SpecUnsolvable
-from pack.spec import LOCAL, Accelerator, Spec
+from pack.errors import LockStale, PackageUnknown
+from pack.spec import LEAST_DRIVER, LOCAL, Accelerator, Spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-# What a user's machine has to offer, never what this one happens to have. CUDA's driver counts by its major version.
-PROMISED = {
-    Platform.LINUX_64: {"__unix": "0", "__linux": "4.18", "__glibc": "2.28"},
-    Platform.LINUX_AARCH64: {"__unix": "0", "__linux": "4.18", "__glibc": "2.28"},
-    Platform.OSX_64: {"__unix": "0", "__osx": "13.0"},
-    Platform.OSX_ARM64: {"__unix": "0", "__osx": "13.0"},
-    Platform.WIN_64: {"__win": "10.0"},
-}
-PROMISED_CUDA = "12.9"
+    from launcher.platforms import Platform
 
 # How a lock names a channel that was built here: by no folder, so that the lock is the same wherever it was built.
 LOCAL_URL = f"{LOCAL}:/"
 
 _ENVIRONMENT = "default"
+_HEADER = """\
+# The {count} exact packages of the engine for {platform} with {accelerator}. Written by nox -s lock; do not edit.
+# They ask at least for {least}.
+# Our own backend is not among them: each build takes it as it then is, if these packages satisfy it.
+"""
+
 _LEAST = re.compile(r"(__\w+) >=([\d.]+)")
 
 
@@ -46,11 +43,22 @@ class Lock:
     channels: tuple[str, ...]
     """As the lock names them; a channel built here is "local:/"."""
     records: tuple[rattler.RepoDataRecord, ...]
+    also: tuple[str, ...] = ()
+    """Packages among them that are made from this checkout: the file does not hold them, reading it joins them."""
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 over address and SHA-256 of every package, those of this checkout too."""
+        rows = [
+            [_portable(record, self.channels).url, record.sha256.hex() if record.sha256 else None]
+            for record in self.records
+        ]
+        return hashlib.sha256(json.dumps(sorted(rows)).encode()).hexdigest()
 
     @property
     def least(self) -> dict[str, str]:
         """What the packages ask of a machine at least, by conda's names: {"__glibc": "2.28", "__cuda": "12"}."""
-        least = _greatest(words for record in self.records for words in (*record.depends, *record.constrains))
+        least = greatest(words for record in self.records for words in (*record.depends, *record.constrains))
         if self.accelerator is not Accelerator.CUDA:
             least.pop("__cuda", None)  # only a condition, for machines that have a card
         return least
@@ -62,60 +70,25 @@ class Lock:
         )
         file = rattler.LockFile([platform])
         file.set_channels(_ENVIRONMENT, [rattler.LockChannel(channel) for channel in self.channels])
-        for record in self.records:
+        held = [record for record in self.records if name_of(record) not in self.also]
+        for record in held:
             file.add_conda_package(_ENVIRONMENT, platform, _portable(record, self.channels))
         path.parent.mkdir(parents=True, exist_ok=True)
         file.to_path(path)
-
-
-def solve(
-    spec: Spec,
-    *,
-    cache: Path,
-    channels: Sequence[str] | None = None,
-    local: Path | None = None,
-    also: Sequence[str] = (),
-) -> Lock:
-    """Choose packages for `spec`, and for the names in `also`, from `channels` (by default the spec's own).
-
-    The channel in the folder `local`, where given, comes before all others. `cache` keeps the channels' lists of
-    packages. Raises PackageUnknown, ChannelUnreachable and SpecUnsolvable.
-    """
-    named = tuple(spec.channels if channels is None else channels)
-    places = [*([local.resolve().as_uri()] if local else []), *named]
-    gateway = rattler.Gateway(cache_dir=cache)
-    platforms: list[rattler.Subdir] = [rattler.Subdir(spec.platform), rattler.Subdir("noarch")]
-    asked = asyncio.run(_asked_of_machine(gateway, places[0], platforms)) if local else {}
-    virtual = _virtual_packages(spec, asked)
-    try:
-        sources = [rattler.Channel(place) for place in places]
-        records = asyncio.run(
-            rattler.solve(
-                sources=sources,
-                specs=[*(line.match_spec for line in spec.lines), *also],
-                gateway=gateway,
-                platforms=platforms,
-                virtual_packages=virtual,
-            )
+        header = _HEADER.format(
+            platform=self.platform,
+            accelerator=self.accelerator,
+            count=len(held),
+            least=", ".join(_in_words(name, version) for name, version in sorted(self.least.items())) or "nothing",
         )
-    except (GatewayError, InvalidChannelError) as error:
-        raise ChannelUnreachable(places, str(error)) from error
-    except SolverError as error:
-        names = {name.normalized for name in asyncio.run(gateway.names(sources, platforms))}
-        _check_known(spec, also, names, places)
-        raise SpecUnsolvable(spec.platform, spec.accelerator, str(error)) from error
-    base = sources[0].base_url if local else None
-    for record in records:
-        record.indexed_timestamp = None  # when the list was written says nothing of the package
-        if base and record.url.startswith(base):
-            record.channel = base
-    _check_local(spec, records, base)
-    lock_channels = tuple(LOCAL_URL if source.base_url == base else source.base_url for source in sources)
-    return Lock(spec.platform, spec.accelerator, lock_channels, tuple(sorted(records, key=_name)))
+        path.write_text(header + path.read_text(encoding="utf-8"), encoding="utf-8")
 
 
-def read_lock(path: Path, spec: Spec, *, local: Path | None = None) -> Lock:
-    """Read the lock at `path`, with its local packages in the folder `local`; raise LockStale unless it fits `spec`."""
+def read_lock(path: Path, spec: Spec, *, local: Path | None = None, also: Sequence[str] = ()) -> Lock:
+    """Read the lock at `path`, with its local packages in the folder `local`, from which the names in `also` join it.
+
+    Raises LockStale unless it holds what `spec` and those need, and nothing else.
+    """
     if not path.exists():
         raise LockStale("there is no such lock", path)
     try:
@@ -125,7 +98,7 @@ def read_lock(path: Path, spec: Spec, *, local: Path | None = None) -> Lock:
     records = environment.conda_repodata_records().get(spec.platform) if environment else None
     if environment is None or not records:
         raise LockStale(f"it holds nothing for {spec.platform}", path)
-    by_name = {_name(record): record for record in records}
+    by_name = {name_of(record): record for record in records}
     for line in spec.lines:
         at = f"environment.yml, line {line.number}"
         if line.name not in by_name:
@@ -137,8 +110,70 @@ def read_lock(path: Path, spec: Spec, *, local: Path | None = None) -> Lock:
     for record in records:
         if record.url.startswith(LOCAL_URL):
             _place(record, path, local)
+    joined = _found_here(also, local)
+    for record in joined:
+        if missing := [need for need in record.depends if not any(map(rattler.MatchSpec(need).matches, records))]:
+            raise LockStale(f"it does not hold {missing[0]}, which {name_of(record)} needs", path)
+    wanted = {line.name for line in spec.lines} | {name for record in joined for name in _needs(record)}
+    if idle := sorted(by_name.keys() - _reached(wanted, by_name)):
+        raise LockStale(f"environment.yml has no line any more that needs {', '.join(idle)}, which it holds", path)
     channels = tuple(str(channel) for channel in environment.channels())
-    return Lock(spec.platform, spec.accelerator, channels, tuple(sorted(records, key=_name)))
+    together = tuple(sorted([*records, *joined], key=name_of))
+    return Lock(spec.platform, spec.accelerator, channels, together, tuple(also))
+
+
+def greatest(asked: Iterable[str]) -> dict[str, str]:
+    """Return the greatest lower bound for each virtual package that occurs in `asked`."""
+    greatest: dict[str, str] = {}
+    for words in asked:
+        for name, version in _LEAST.findall(words):
+            greatest[name] = max(version, greatest.get(name, "0"), key=Version)
+    return greatest
+
+
+def name_of(record: rattler.RepoDataRecord) -> str:
+    """Return a record's package name."""
+    return str(record.name.normalized)
+
+
+def _found_here(names: Sequence[str], local: Path | None) -> list[rattler.RepoDataRecord]:
+    """Return the noarch packages of these names from the channel built in `local`; raise PackageUnknown."""
+    found: dict[str, rattler.RepoDataRecord] = {}
+    if local is not None and (index := local / "noarch" / "repodata.json").exists():
+        channel = rattler.Channel(local.resolve().as_uri())
+        with rattler.SparseRepoData(channel, "noarch", index) as listed:
+            found = {name_of(record): record for name in names for record in listed.load_records(name)}
+    for name in names:
+        if name not in found:
+            raise PackageUnknown(name, [LOCAL])
+    return [found[name] for name in names]
+
+
+def _reached(names: Iterable[str], by_name: Mapping[str, rattler.RepoDataRecord]) -> set[str]:
+    """Return the names of packages that these names need, one through the other."""
+    reached: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in by_name and name not in reached:
+            reached.add(name)
+            waiting += _needs(by_name[name])
+    return reached
+
+
+def _needs(record: rattler.RepoDataRecord) -> list[str]:
+    """Return the names of what a package depends on."""
+    return [need.split()[0].rpartition("::")[2] for need in record.depends]
+
+
+def _in_words(name: str, version: str) -> str:
+    """Say what a virtual package stands for."""
+    driver = LEAST_DRIVER.get(version.partition(".")[0])
+    return {
+        "__cuda": f"an NVIDIA driver for CUDA {version} ({driver} or later)",
+        "__glibc": f"glibc {version}",
+        "__osx": f"macOS {version}",
+    }.get(name, f"{name} {version}")
 
 
 def _place(record: rattler.RepoDataRecord, path: Path, local: Path | None) -> None:
@@ -158,61 +193,3 @@ def _portable(record: rattler.RepoDataRecord, channels: Sequence[str]) -> rattle
     return rattler.RepoDataRecord(
         package_record=record, file_name=record.file_name, url=f"{LOCAL_URL}{inside}", channel=LOCAL_URL
     )
-
-
-async def _asked_of_machine(gateway: rattler.Gateway, place: str, platforms: list[rattler.Subdir]) -> dict[str, str]:
-    """Return the most that packages of the channel built here, at `place`, ask of a machine.
-
-    They are made from what pip and this machine have, so there is nothing else to choose: what they ask for is what
-    a user needs.
-    """
-    source = rattler.Channel(place)
-    names = await gateway.names([source], platforms)
-    found = await gateway.query([source], platforms, specs=[name.normalized for name in names], recursive=False)
-    return _greatest(words for records in found for record in records for words in record.depends)
-
-
-def _greatest(asked: Iterable[str]) -> dict[str, str]:
-    """Return the greatest lower bound for each virtual package that occurs in `asked`."""
-    greatest: dict[str, str] = {}
-    for words in asked:
-        for name, version in _LEAST.findall(words):
-            greatest[name] = max(version, greatest.get(name, "0"), key=Version)
-    return greatest
-
-
-def _virtual_packages(spec: Spec, asked: Mapping[str, str]) -> list[rattler.GenericVirtualPackage]:
-    """Return what the solver shall take a user's machine to have."""
-    promised = dict(PROMISED[spec.platform])
-    if spec.accelerator is Accelerator.CUDA:
-        promised["__cuda"] = PROMISED_CUDA
-    for name, version in asked.items():
-        if name in promised:
-            promised[name] = max(version, promised[name], key=Version)
-    return [
-        rattler.GenericVirtualPackage(rattler.PackageName(name), rattler.Version(version), BuildString("0"))
-        for name, version in promised.items()
-    ]
-
-
-def _check_known(spec: Spec, also: Sequence[str], names: set[str], places: Sequence[str]) -> None:
-    """Raise PackageUnknown for a name that no channel has."""
-    for line in spec.lines:
-        if line.name not in names:
-            raise PackageUnknown(line.name, places, line.number)
-    for name in also:
-        if name not in names:
-            raise PackageUnknown(name, places)
-
-
-def _check_local(spec: Spec, records: Iterable[rattler.RepoDataRecord], base: str | None) -> None:
-    """Raise PackageUnknown where a local:: line was answered by another channel."""
-    urls = {_name(record): record.url for record in records}
-    for line in spec.lines:
-        if line.is_local and (base is None or not urls[line.name].startswith(base)):
-            raise PackageUnknown(line.name, [LOCAL], line.number)
-
-
-def _name(record: rattler.RepoDataRecord) -> str:
-    """Return a record's package name."""
-    return str(record.name.normalized)

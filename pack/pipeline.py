@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from launcher.manifest import MANIFEST_NAME, Manifest
 from launcher.platforms import Platform
-from launcher.resources import file_digest
 from pack.archive import build_archive, machine_folders
 from pack.backendwheel import BACKEND
 from pack.channel import build_channel
 from pack.core import find_core
 from pack.errors import NotBuilt, PlatformNotBuildable
-from pack.lock import Lock, read_lock, solve
+from pack.lock import Lock, read_lock
 from pack.prefix import install
 from pack.prune import prune, read_rules, table
+from pack.solve import solve
 from pack.stage import stage
 from pack.stub import build_stub, needs_of_tools
 from pack.verify import verify
@@ -127,7 +127,7 @@ def _lock(workspace: Workspace, progress: Progress) -> None:
 
 
 def _read(workspace: Workspace) -> Lock:
-    return read_lock(workspace.lock, workspace.spec, local=workspace.local_channel)
+    return read_lock(workspace.lock, workspace.spec, local=workspace.local_channel, also=[BACKEND])
 
 
 def _prefix(workspace: Workspace, progress: Progress) -> None:
@@ -135,7 +135,8 @@ def _prefix(workspace: Workspace, progress: Progress) -> None:
 
 
 def _archive(workspace: Workspace, progress: Progress) -> None:
-    key = _archive_key(workspace)
+    lock = _read(workspace)
+    key = _archive_key(workspace, lock)
     noted = workspace.archive.with_name("archive.key")
     if (workspace.archive / MANIFEST_NAME).exists() and noted.exists() and noted.read_text() == key:
         return
@@ -146,7 +147,7 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
         platform=workspace.platform,
         accelerator=workspace.accelerator,
         channel=workspace.channel,
-        lock=file_digest(workspace.lock),
+        lock=lock.digest,
         version=workspace.version,
         cache=workspace.bytecode,
         machine_folders=machine_folders(workspace.build),
@@ -167,9 +168,9 @@ def _prune(workspace: Workspace, sources: Sequence[Source]) -> list[Source]:
     return kept
 
 
-def _archive_key(workspace: Workspace) -> str:
+def _archive_key(workspace: Workspace, lock: Lock) -> str:
     """Return a digest of everything an archive is made from: the lock, our packer, and its settings."""
-    key = hashlib.sha256(file_digest(workspace.lock).encode())
+    key = hashlib.sha256(lock.digest.encode())
     tools = [version("conda-pack"), version("zstandard"), version("pyinstaller")]
     key.update(json.dumps([workspace.version, workspace.channel, workspace.level, workspace.part_size, tools]).encode())
     key.update(os.environ.get("SOURCE_DATE_EPOCH", "").encode())

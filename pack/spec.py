@@ -43,6 +43,10 @@ ACCELERATORS = {
     Platform.WIN_64: (Accelerator.CUDA, Accelerator.CPU),
 }
 
+# The least drivers of CUDA's major versions on Linux, since minor versions are compatible among themselves:
+# https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
+LEAST_DRIVER = {"11": "450", "12": "525", "13": "580"}
+
 # The words of conda-lock; "osx64" and "arm64" are its names for the two kinds of Mac.
 SELECTORS = {
     Platform.LINUX_64: {"linux64", "linux", "unix"},

@@ -2,6 +2,7 @@
 
 Every pytorch, libtorch and CUDA record that carries python 3.12 or 3.13 is one that public lock files name. Those for
 python 3.11 follow conda-forge's pattern, with a made-up hash: its recipe builds them, no lock we know of names them.
+So do all records of linux-aarch64 and osx-64.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from launcher.platforms import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +55,7 @@ class Record:
 def write_conda_forge(folder: Path, also: Sequence[Record] = ()) -> Path:
     """Write the channel into `folder`, with the records `also`, and return it."""
     records = [*_noarch(), *_python(), *_compiled(), *_torch(), *_cuda(), *also]
-    return write_channel(folder, records, "linux-64", "win-64", "osx-arm64")
+    return write_channel(folder, records, *Platform)
 
 
 def write_channel(folder: Path, records: Sequence[Record], *subdirs: str) -> Path:
@@ -100,8 +103,10 @@ def _noarch() -> list[Record]:
 
 
 def _python() -> list[Record]:
-    """Return the interpreter, on three platforms."""
+    """Return the interpreter, on five platforms."""
     return [
+        Record("linux-aarch64", "python", "3.11.15", "h91f4b29_1_cpython", (GLIBC,)),
+        Record("osx-64", "python", "3.11.15", "ha9537fe_1_cpython", ("__osx >=11.0",)),
         Record("linux-64", "python", "3.11.15", "h7508c33_1_cpython", (GLIBC,)),
         Record("linux-64", "python", "3.12.13", "h8ab3286_1_cpython", (GLIBC,)),
         Record("win-64", "python", "3.11.15", "h0159041_1_cpython"),
@@ -113,7 +118,13 @@ def _python() -> list[Record]:
 
 def _compiled() -> list[Record]:
     """Return packages with a build for each platform, without more needs than Python's."""
-    builds = {"linux-64": "py311ha21528d_0", "win-64": "py311h9468d6e_0", "osx-arm64": "py311hab2ecbf_0"}
+    builds = {
+        "linux-64": "py311ha21528d_0",
+        "linux-aarch64": "py311hc8f2c24_0",
+        "win-64": "py311h9468d6e_0",
+        "osx-64": "py311h4d7f069_0",
+        "osx-arm64": "py311hab2ecbf_0",
+    }
     versions = {
         "tokenizers": "0.22.2",
         "safetensors": "0.8.0",
@@ -129,7 +140,7 @@ def _compiled() -> list[Record]:
         for name, version in versions.items()
     ]
     uvloop = ("uvloop", "0.23.0", "py311h49ec1c0_0", ("python >=3.11,<3.12.0a0",))
-    return [*records, Record("linux-64", *uvloop), Record("osx-arm64", *uvloop)]
+    return [*records, *(Record(subdir, *uvloop) for subdir in builds if subdir != "win-64")]
 
 
 def _torch() -> list[Record]:
@@ -141,11 +152,14 @@ def _torch() -> list[Record]:
         ("win-64", "cuda128_mkl", "302", ("py313_h2820626", "py311_h4444444"), "12.8"),
         ("win-64", "cuda130_mkl", "302", ("py311_h5555555",), "13.0"),
         ("win-64", "cpu_mkl", "102", ("py313_h71f30b3", "py311_h6666666"), None),
+        ("linux-aarch64", "cuda129_generic", "202", ("py311_h8888888",), "12.9"),
+        ("linux-aarch64", "cpu_generic", "2", ("py311_h9999999",), None),
+        ("osx-64", "cpu_mkl", "102", ("py311_haaaaaaa",), None),
         ("osx-arm64", "cpu_generic", "2", ("py313_hc574c4b", "py311_h7777777"), None),
     ]
     records = []
     for subdir, kind, number, pythons, cuda in kinds:
-        system = {"linux-64": (GLIBC,), "win-64": (), "osx-arm64": ("__osx >=12.0",)}[subdir]
+        system = {"linux": (GLIBC,), "win": (), "osx": ("__osx >=12.0",)}[subdir.partition("-")[0]]
         on_card = ("__cuda", f"cuda-version >={cuda},<{int(cuda.partition('.')[0]) + 1}") if cuda else ()
         if cuda and subdir == "linux-64":
             on_card = (*on_card, "libcudnn >=9.10.2.21,<10.0a0")

@@ -19,9 +19,9 @@ from pack.backendwheel import write_backend_wheel
 from pack.channel import LocalChannel, build_channel, conversions_of
 from pack.condapackage import CondaPackage, write_package
 from pack.errors import PackageUnknown, SpecInvalid, WheelsUnavailable, WrongAccelerator
-from pack.lock import solve
 from pack.names import conda_name, match_specs
 from pack.prefix import CACHE_TAG, install, installed, unmanaged, wanted
+from pack.solve import solve
 from pack.spec import Accelerator, Spec
 from pack.wheel import Wheel, marker_environment
 from tests.builders.wheels import build_project, build_torch, build_wheel

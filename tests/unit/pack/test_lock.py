@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from launcher.platforms import Platform
+from pack.backendwheel import BACKEND
 from pack.errors import ChannelUnreachable, LockStale, PackageUnknown, SpecUnsolvable
-from pack.lock import Lock, read_lock, solve
-from pack.spec import Accelerator, Spec
+from pack.lock import Lock, read_lock
+from pack.solve import solve
+from pack.spec import ACCELERATORS, Accelerator, Spec
 from tests.builders.repodata import Record, write_channel, write_conda_forge
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_channel(tmp_path_factory.mktemp("local"), [BITSANDBYTES], Platform.WIN_64)
+    """What is built on the machine: the backend on all platforms, and the package that conda-forge lacks on one."""
+    backend = Record("noarch", BACKEND, "1.0", "py311_h7654321_0", ("python >=3.11", "fastapi ==0.138.2"))
+    return write_channel(tmp_path_factory.mktemp("local"), [BITSANDBYTES, backend], *Platform)
 
 
 @pytest.fixture
@@ -63,6 +67,9 @@ def builds(lock: Lock) -> dict[str, str]:
         (Platform.LINUX_64, Accelerator.CPU, "cpu_mkl_py311_h3333333_102"),
         (Platform.WIN_64, None, "cuda128_mkl_py311_h4444444_302"),
         (Platform.WIN_64, Accelerator.CPU, "cpu_mkl_py311_h6666666_102"),
+        (Platform.LINUX_AARCH64, None, "cpu_generic_py311_h9999999_2"),
+        (Platform.LINUX_AARCH64, Accelerator.CUDA, "cuda129_generic_py311_h8888888_202"),
+        (Platform.OSX_64, None, "cpu_mkl_py311_haaaaaaa_102"),
         (Platform.OSX_ARM64, None, "cpu_generic_py311_h7777777_2"),
     ],
 )
@@ -176,22 +183,93 @@ def test_the_same_packages_make_the_same_lock_in_another_folder(tmp_path: Path) 
     assert written[0] == written[1]
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (("peft=0.19.1", "peft=0.19.2"), r"line \d+ asks for peft ==0.19.2; it holds peft 0.19.1"),
-        (("=cuda*  # [linux64]", "=cpu*  # [linux64]"), r"line \d+ asks for pytorch ==2.13.0 cpu\*; it holds pytorch"),
-        (("- peft=", "- six=1.17.0\n  - peft="), r"line \d+ asks for six ==1.17.0, which it does not hold"),
-    ],
-)
-def test_a_lock_that_no_longer_fits_is_refused_with_the_line(
-    change: tuple[str, str], words: str, forge: Path, tmp_path: Path
+BUILDS = [(platform, accelerator) for platform in Platform for accelerator in ACCELERATORS[platform]]
+
+
+@pytest.mark.parametrize(("platform", "accelerator"), BUILDS)
+def test_for_each_platform_and_accelerator_a_lock_is_written_read_and_refused_once_environment_yml_has_moved_on(
+    platform: Platform, accelerator: Accelerator, forge: Path, local: Path, tmp_path: Path
 ) -> None:
+    spec, path = ask(ENVIRONMENT, platform, accelerator), tmp_path / f"{platform}-{accelerator}.lock"
+    solved = solve(spec, cache=tmp_path, channels=(forge.as_uri(),), local=local, also=[BACKEND])
+    solved.write(path)
+
+    read = read_lock(path, spec, local=local, also=[BACKEND])
+
+    assert [record.sha256 for record in read.records] == [record.sha256 for record in solved.records]
+    assert read.digest == solved.digest
+    assert path.read_text().startswith(
+        f"# The {len(read.records) - 1} exact packages of the engine for {platform} with {accelerator}. "
+    )
+    for old, new, words in CHANGES:
+        number = next(n for n, line in enumerate(ENVIRONMENT.splitlines(), 1) if old in line)
+        changed = ask(ENVIRONMENT.replace(old, new), platform, accelerator)
+        with pytest.raises(LockStale, match=words.format(line=f"environment.yml, line {number}")):
+            read_lock(path, changed, local=local, also=[BACKEND])
+
+
+# What changes in environment.yml, and what is said of a lock that was solved before.
+CHANGES = [
+    ("- peft=0.19.1", "- peft=0.19.2", r"{line} asks for peft ==0\.19\.2; it holds peft 0\.19\.1 pyhd8ed1ab_0"),
+    ("- peft=", "- six=1.17.0\n  - peft=", r"{line} asks for six ==1\.17\.0, which it does not hold"),
+    ("- python=3.11", "- python=3.12", r"{line} asks for python 3\.12\.\*; it holds python 3\.11\.15"),
+    ("- datasets=5.0.0", "# -", "environment.yml has no line any more that needs datasets, pyarrow, which it holds"),
+]
+
+
+def test_another_build_of_torch_than_the_one_that_was_solved_is_refused(forge: Path, tmp_path: Path) -> None:
     path = tmp_path / "linux-64.lock"
     solve(ask(ENVIRONMENT, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),)).write(path)
+    changed = ENVIRONMENT.replace("=cuda*  # [linux64]", "=cpu*  # [linux64]", 1)
 
-    with pytest.raises(LockStale, match=words):
-        read_lock(path, ask(ENVIRONMENT.replace(*change, 1), Platform.LINUX_64), local=forge)
+    with pytest.raises(LockStale, match=r"line \d+ asks for pytorch ==2.13.0 cpu\*; it holds pytorch"):
+        read_lock(path, ask(changed, Platform.LINUX_64))
+
+
+def test_no_cuda_comes_with_a_torch_for_the_processor(forge: Path, tmp_path: Path) -> None:
+    spec = ask(ENVIRONMENT, Platform.LINUX_64, Accelerator.CPU)
+
+    found = builds(solve(spec, cache=tmp_path, channels=(forge.as_uri(),)))
+
+    # The CUDA build has the higher build number, and asks for no card.
+    assert found["bitsandbytes"] == "cpu_py311h0badbad_0"
+    assert "cuda-version" not in found
+
+
+def test_the_first_lines_of_a_lock_tell_people_what_it_needs(forge: Path, tmp_path: Path) -> None:
+    for accelerator in (Accelerator.CUDA, Accelerator.CPU):
+        spec, path = ask(ENVIRONMENT, Platform.LINUX_64, accelerator), tmp_path / accelerator
+        solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
+
+    assert "# They ask at least for an NVIDIA driver for CUDA 12 (525 or later), glibc 2.28." in (
+        (tmp_path / "cuda").read_text().splitlines()
+    )
+    assert "# They ask at least for glibc 2.17." in (tmp_path / "cpu").read_text().splitlines()
+
+
+def test_another_backend_leaves_the_lock_as_it_is_and_makes_another_digest(forge: Path, tmp_path: Path) -> None:
+    spec, read = ask(ENVIRONMENT, Platform.LINUX_64), []
+    for number in (1, 2):
+        backend = Record("noarch", BACKEND, "1.0", f"py311_h000000{number}_0", ("python >=3.11", "fastapi ==0.138.2"))
+        local = write_channel(tmp_path / str(number), [backend], Platform.LINUX_64)
+        path = tmp_path / f"{number}.lock"
+        solve(spec, cache=tmp_path, channels=(forge.as_uri(),), local=local, also=[BACKEND]).write(path)
+        read.append(read_lock(tmp_path / "1.lock", spec, local=local, also=[BACKEND]))
+
+    assert (tmp_path / "1.lock").read_bytes() == (tmp_path / "2.lock").read_bytes()
+    assert [builds(lock)[BACKEND] for lock in read] == ["py311_h0000001_0", "py311_h0000002_0"]
+    assert read[0].digest != read[1].digest
+
+
+def test_a_lock_that_lacks_what_the_backend_needs_is_refused(forge: Path, local: Path, tmp_path: Path) -> None:
+    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    solve(spec, cache=tmp_path, channels=(forge.as_uri(),), local=local, also=[BACKEND]).write(path)
+    needy = Record("noarch", BACKEND, "1.0", "py311_h0000003_0", ("fastapi ==0.999",))
+
+    with pytest.raises(LockStale, match=f"it does not hold fastapi ==0.999, which {BACKEND} needs"):
+        read_lock(path, spec, local=write_channel(tmp_path / "needy", [needy]), also=[BACKEND])
+    with pytest.raises(PackageUnknown, match=f"named {BACKEND}.*asked: local"):
+        read_lock(path, spec, local=forge, also=[BACKEND])
 
 
 def test_a_channel_in_a_folder_that_is_not_ours_keeps_its_address(forge: Path, tmp_path: Path) -> None:

@@ -115,6 +115,27 @@ def test_packages_of_a_channel_become_a_prefix_and_an_archive(scheme: str, forge
     assert "127.0.0.1" not in manifest.channel or scheme == "http"
 
 
+def test_a_locked_build_asks_no_channel_and_takes_the_backend_as_it_is(
+    forge: Path, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with served(forge) as channel:
+        build = ["prefix", "--channel", channel, "--project", str(project)]
+        assert main([*build, "--locked"]) == 44
+        assert "there is no such lock" in capsys.readouterr().err
+        assert main(build) == 0
+    lock = (project / "build" / "linux-64-cpu" / "linux-64-cpu.lock").read_bytes()
+    (project / "backend" / "__init__.py").write_text("CHANGED = True\n")
+
+    assert main([*build, "--locked"]) == 0  # nobody serves the channel any more
+
+    prefix = project / "build" / "linux-64-cpu" / "prefix"
+    assert (prefix / "lib/python3.11/site-packages/backend/__init__.py").read_text() == "CHANGED = True\n"
+    assert (project / "build" / "linux-64-cpu" / "linux-64-cpu.lock").read_bytes() == lock
+    (project / "environment.yml").write_text(ENVIRONMENT.replace("alpha=1.0", "alpha=1.1"))
+    assert main([*build, "--locked"]) == 44
+    assert "environment.yml, line 6 asks for alpha ==1.1; it holds alpha 1.0" in capsys.readouterr().err
+
+
 def test_a_channel_that_does_not_answer_ends_the_build(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lock", "--project", str(project), "--channel", "http://127.0.0.1:9/conda-forge"]) == 42
     assert "http://127.0.0.1:9/conda-forge" in capsys.readouterr().err
