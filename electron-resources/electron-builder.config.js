@@ -9,6 +9,7 @@ const { checkPacked } = require('./build/after-pack');
 const { checkEngineFolder } = require('./build/engine-folder');
 const { resourcesOf } = require('./build/platforms');
 const { signMac } = require('./build/sign-mac');
+const { digestOf } = require('./main/engine-files');
 const { checkTargets, engineBytesOf, windowsTargets } = require('./build/targets');
 const { appId, homepage } = require('./release');
 
@@ -21,7 +22,7 @@ let staged = '';
 /** @type {import('electron-builder').Configuration} */
 module.exports = {
   appId,
-  extraMetadata: { homepage },
+  extraMetadata: { homepage }, // deb needs it
   productName: 'PEFT Studio',
   copyright: 'MIT licence',
   directories: { output: 'release', buildResources: 'build' },
@@ -33,7 +34,7 @@ module.exports = {
   asar: true,
 
   // Before anything is copied the staged engine is checked: of a folder that is not there, electron-builder only warns.
-  beforePack: async ({ electronPlatformName, arch, targets }) => {
+  beforePack: async ({ electronPlatformName, arch, targets, packager }) => {
     const engine = resourcesOf(electronPlatformName, Arch[arch], PEFT_STUDIO_RESOURCES);
     await checkEngineFolder(engine, electronPlatformName);
     checkTargets(
@@ -41,6 +42,8 @@ module.exports = {
       engineBytesOf(engine),
     );
     staged = engine;
+    // The app knows which engine belongs to it.
+    packager.config.extraMetadata.engineManifest = await digestOf(engine, 'manifest.json');
     process.env.PEFT_STUDIO_ENGINE = path.relative(__dirname, engine); // extraResources takes it relative to here
   },
   extraResources: [{ from: '${env.PEFT_STUDIO_ENGINE}', to: 'backend', filter: ['**/*'] }],

@@ -3,7 +3,8 @@
 // After electron-builder has copied everything: the app must hold the engine that was staged, and say so truly.
 
 const path = require('node:path');
-const { checkCopy, checkEngineFolder, digestOf, noteLauncher } = require('./engine-folder');
+const { digestOf } = require('../main/engine-files');
+const { checkCopy, checkEngineFolder, noteLauncher } = require('./engine-folder');
 const { isSignedCopy } = require('./signed-copy');
 
 /**
@@ -25,9 +26,9 @@ const LAUNCHER = 'peft_engine.exe';
 
 /** @param {string} staged @param {string} packed @returns {Promise<string[]>} the launcher, if it differs by its signature alone */
 async function signedLauncher(staged, packed) {
-  const [before, after] = [staged, packed].map((folder) => path.join(folder, LAUNCHER));
-  if ((await digestOf(before)) === (await digestOf(after)) || !(await isSignedCopy(before, after))) return [];
-  return [LAUNCHER];
+  const [before, after] = await Promise.all([staged, packed].map((folder) => digestOf(folder, LAUNCHER)));
+  if (before === after) return [];
+  return (await isSignedCopy(path.join(staged, LAUNCHER), path.join(packed, LAUNCHER))) ? [LAUNCHER] : [];
 }
 
 module.exports = { checkPacked };

@@ -2,11 +2,9 @@
 
 // Whether a folder holds a whole engine, and whether a copy of it is one: every file, its size, its executable bit.
 
-const { createHash } = require('node:crypto');
-const { createReadStream } = require('node:fs');
-const { readFile, readdir, readlink, stat, lstat, writeFile } = require('node:fs/promises');
+const { readdir, readlink, stat, lstat, writeFile } = require('node:fs/promises');
 const path = require('node:path');
-const { pipeline } = require('node:stream/promises');
+const { digestOf, programOf, readLauncher, readManifest, wrong } = require('../main/engine-files');
 
 /** A folder that must not be shipped; the message names everything that is wrong with it. */
 class EngineFolderError extends Error {
@@ -25,15 +23,12 @@ class EngineFolderError extends Error {
  * @param {string} platform as Node names it
  */
 async function checkEngineFolder(folder, platform) {
-  const engine = await readJson(folder, 'engine.json');
-  const manifest = await readJson(folder, 'manifest.json');
-  const program = { name: engine.path, size: engine.size, sha256: engine.checksum };
-  /** @type {{name: string, size: number, sha256: string}[]} */
-  const documented = [program, manifest.index, ...(manifest.parts ?? [])];
-  const found = await Promise.all(documented.map((file) => problemOf(folder, file)));
+  const [launcher, manifest] = await readDocuments(folder);
+  const documented = [programOf(launcher), manifest.index, ...(manifest.parts ?? [])];
+  const found = await Promise.all(documented.map((file) => wrong(folder, file)));
   const problems = found.filter((problem) => problem !== null);
-  if (problems.length === 0 && platform !== 'win32' && !(await isExecutable(path.join(folder, engine.path)))) {
-    problems.push(`${engine.path} is not executable`);
+  if (problems.length === 0 && platform !== 'win32' && !(await isExecutable(path.join(folder, launcher.path)))) {
+    problems.push(`${launcher.path} is not executable`);
   }
   if (problems.length > 0) throw new EngineFolderError(folder, problems);
 }
@@ -44,10 +39,9 @@ async function checkEngineFolder(folder, platform) {
  * @param {string} folder
  */
 async function noteLauncher(folder) {
-  const engine = await readJson(folder, 'engine.json');
-  const launcher = path.join(folder, engine.path);
-  const { size } = await stat(launcher);
-  const document = { ...engine, size, checksum: await digestOf(launcher) };
+  const launcher = await readLauncher(folder);
+  const { size } = await stat(path.join(folder, launcher.path));
+  const document = { ...launcher, size, checksum: await digestOf(folder, launcher.path) };
   await writeFile(path.join(folder, 'engine.json'), `${JSON.stringify(document, null, 1)}\n`);
 }
 
@@ -71,36 +65,13 @@ async function checkCopy(source, copy, signed = []) {
   if (problems.length > 0) throw new EngineFolderError(copy, problems);
 }
 
-/** @param {string} folder @param {string} name */
-async function readJson(folder, name) {
+/** @param {string} folder */
+async function readDocuments(folder) {
   try {
-    return JSON.parse(await readFile(path.join(folder, name), 'utf8'));
+    return /** @type {const} */ ([await readLauncher(folder), await readManifest(folder)]);
   } catch (error) {
-    throw new EngineFolderError(folder, [`${name}: ${error instanceof Error ? error.message : error}`]);
+    throw new EngineFolderError(folder, [error instanceof Error ? error.message : String(error)]);
   }
-}
-
-/** @param {string} folder @param {{name: string, size: number, sha256: string} | undefined} file @returns {Promise<string | null>} */
-async function problemOf(folder, file) {
-  if (file === undefined || typeof file.name !== 'string')
-    return 'manifest.json or engine.json names no file where it should';
-  const whole = path.join(folder, file.name);
-  try {
-    const { size } = await stat(whole);
-    if (size !== file.size) return `${file.name} has ${size} bytes instead of ${file.size}`;
-    return (await digestOf(whole)) === file.sha256
-      ? null
-      : `${file.name} does not have the sha256 that is written of it`;
-  } catch (error) {
-    return `${file.name}: ${error instanceof Error ? error.message : error}`;
-  }
-}
-
-/** @param {string} file @returns {Promise<string>} its sha256 */
-async function digestOf(file) {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file), hash);
-  return hash.digest('hex');
 }
 
 /** @param {string} file */
@@ -126,4 +97,4 @@ async function describe(whole) {
   return `a file of ${found.size} bytes${found.mode & 0o111 ? ', executable' : ''}`;
 }
 
-module.exports = { EngineFolderError, checkCopy, checkEngineFolder, digestOf, noteLauncher };
+module.exports = { EngineFolderError, checkCopy, checkEngineFolder, noteLauncher };

@@ -2,9 +2,9 @@
 
 // Whether the app's built pages are whole: everything that index.html names has to be there.
 
-const { readFile, stat } = require('node:fs/promises');
+const { readFile } = require('node:fs/promises');
 const path = require('node:path');
-const { isSystemError } = require('../main/processes');
+const { isThere } = require('../main/engine-files');
 
 /** What an element loads: pages are built, so nothing else names files in index.html. */
 const NAMED = /<(?:script|link|img)\b[^>]*?\s(?:src|href)="([^"]+)"/g;
@@ -15,24 +15,13 @@ const NAMED = /<(?:script|link|img)\b[^>]*?\s(?:src|href)="([^"]+)"/g;
  * @param {string} folder
  */
 async function checkPages(folder) {
-  if (!(await exists(folder))) return;
+  if (!(await isThere(folder))) return;
   const page = await readFile(path.join(folder, 'index.html'), 'utf8');
   const names = [...page.matchAll(NAMED)].map(([, name]) => name).filter((name) => !/^(https?:|data:)/.test(name));
   if (names.length === 0) throw new Error(`${folder}/index.html loads nothing: is it built?`);
   const missing = [];
-  for (const name of names) if (!(await exists(path.join(folder, name.replace(/[?#].*/, ''))))) missing.push(name);
+  for (const name of names) if (!(await isThere(path.join(folder, name.replace(/[?#].*/, ''))))) missing.push(name);
   if (missing.length > 0) throw new Error(`${folder}/index.html names what is not there: ${missing.join(', ')}.`);
-}
-
-/** @param {string} file */
-async function exists(file) {
-  try {
-    await stat(file);
-    return true;
-  } catch (error) {
-    if (isSystemError(error, 'ENOENT', 'ENOTDIR')) return false;
-    throw error;
-  }
 }
 
 module.exports = { checkPages };

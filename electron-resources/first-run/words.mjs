@@ -17,6 +17,7 @@ const STEPS = Object.freeze({
 export const BUTTONS = Object.freeze({
   retry: 'Try again',
   repair: 'Repair the engine',
+  'use-previous': 'Use the engine of the version before',
   'open-log': 'Open the log',
   'choose-home': 'Choose another disk',
   'get-app': 'Get PEFT Studio again',

@@ -52,6 +52,11 @@ class BackendServiceManager extends EventEmitter {
     return this.#state;
   }
 
+  /** @returns {import('./paths').Place} which engine is used */
+  get place() {
+    return this.#options.place;
+  }
+
   /** @returns {string} where the backend is, or would be; the literal address, since `localhost` may mean ::1 */
   get base() {
     const { place } = this.#options;

@@ -11,6 +11,7 @@ const { runAct, ActFailed } = require('./act');
  *   manager: import('./backend-service-manager').BackendServiceManager,
  *   presenter: import('./presenter').Presenter,
  *   place: () => import('./paths').Place,
+ *   versions: import('./versions').Versions,
  *   platform: NodeJS.Platform,
  *   environment: Readonly<NodeJS.ProcessEnv>,
  *   log: import('./log').Log,
@@ -48,6 +49,8 @@ class Commands {
         return manager.state.child === null ? this.start() : this.#restart();
       case 'repair':
         return this.repair();
+      case 'use-previous':
+        return this.#usePrevious();
       case 'choose-home':
         return this.#chooseHome();
       case 'open-log': {
@@ -67,8 +70,16 @@ class Commands {
   }
 
   /** Starts the engine; the page shows how it goes, a failure too. */
-  start() {
-    return leaveToThePage(this.#parts.manager.start());
+  async start() {
+    const { manager, presenter, versions, log } = this.#parts;
+    try {
+      await versions.check();
+    } catch (error) {
+      log.error(`the engine's files: ${error}`);
+      // What could not be looked at may still run.
+      if (error instanceof EngineError) return presenter.fail(explain(failureOfError(error)));
+    }
+    return leaveToThePage(manager.start());
   }
 
   #restart() {
@@ -98,7 +109,17 @@ class Commands {
       throw error;
     }
     presenter.end();
+    manager.use(place()); // which may have been the one before
     await this.start();
+  }
+
+  async #usePrevious() {
+    const { manager, versions } = this.#parts;
+    const previous = await versions.previous();
+    if (previous === null) throw new Error('The engine of the version before is not there any more.');
+    await manager.stop();
+    manager.use(previous);
+    await leaveToThePage(manager.start());
   }
 
   async #chooseHome() {

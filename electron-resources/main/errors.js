@@ -2,7 +2,7 @@
 
 // Errors that a person will read: the engine's own codes, and the app's, to title, text and buttons.
 
-/** @typedef {'retry' | 'repair' | 'open-log' | 'choose-home' | 'get-app' | 'quit'} Button */
+/** @typedef {'retry' | 'repair' | 'use-previous' | 'open-log' | 'choose-home' | 'get-app' | 'quit'} Button */
 
 /**
  * @typedef {Readonly<{
@@ -68,6 +68,7 @@ const ENTRIES = Object.freeze({
     buttons: ['retry', 'choose-home', 'open-log'],
   },
   'relocation-failed': { title: 'The engine could not be set up', buttons: ['repair', 'open-log', 'quit'] },
+  'wrong-command-line': { title: 'App and engine do not fit together', buttons: ['get-app', 'open-log', 'quit'] },
   'backend-not-started': {
     title: 'The engine does not start',
     uiCode: 'PROCESS_START_FAILED',
@@ -113,6 +114,7 @@ const ENTRIES = Object.freeze({
     remedy: 'Unset PEFT_STUDIO_REMOTE_URL, and start again.',
     buttons: ['quit'],
   },
+  UPDATE_INCOMPLETE: { title: 'The update is incomplete', remedy: REINSTALL, buttons: ['get-app', 'retry', 'quit'] },
   PORT_IN_USE: {
     title: 'Port 8000 is in use',
     remedy: 'Close the program that uses it, then try again.',

@@ -4,6 +4,7 @@
 
 const { spawn } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
+const { existsSync } = require('node:fs');
 const path = require('node:path');
 const { app, dialog, ipcMain, Menu, Notification, shell } = require('electron');
 const { autoUpdater } = require('electron-updater');
@@ -21,6 +22,7 @@ const { isOurs } = require('./policy');
 const { Presenter } = require('./presenter');
 const { readSettings, writeSettings } = require('./settings');
 const { connectUpdater } = require('./updater');
+const { Versions } = require('./versions');
 const { welcome } = require('./welcome');
 const { openAppWindow, openEngineWindow } = require('./window');
 const { Windows } = require('./windows');
@@ -73,14 +75,24 @@ function run() {
   const send = (channel, payload) => windows.tellApp(channel, payload);
   const updater = connectUpdater(autoUpdater, {
     send,
-    isPackaged: app.isPackaged,
+    canUpdate: existsSync(path.join(process.resourcesPath, 'app-update.yml')),
     stopEngine: () => manager.stop(),
+    log,
+  });
+  const versions = new Versions({
+    place,
+    app: app.getAppPath(),
+    user: userFolder,
+    settings: settingsFile,
+    platform,
+    environment,
     log,
   });
   const commands = new Commands({
     manager,
     presenter,
     place,
+    versions,
     platform,
     environment,
     log,
@@ -109,11 +121,17 @@ function run() {
     if (phase === before.phase) return;
     send('backend-status', { status: phase, ...manager.status() });
     if (phase === 'ready' && before.phase === 'listening') greet();
-    if (phase === 'failed') windows.showEngine();
+    if (phase === 'failed') offerHelp().catch(warn);
   });
 
+  async function offerHelp() {
+    windows.showEngine();
+    const { child } = manager.state;
+    if ((await versions.previous()) !== null && manager.state.child === child) presenter.offer('use-previous');
+  }
+
   function greet() {
-    noteVersion();
+    versions.noteHealthy(manager.place, manager.state.address?.version ?? '').catch(warn);
     welcome({ manager, presenter, windows, folder: FOLDERS.app, platform });
     scope.abort();
     scope = new AbortController();
@@ -129,13 +147,8 @@ function run() {
     }).catch((error) => signal.aborted || log.warn(`how much of the engine is there is unknown: ${error.message}`));
   }
 
-  function noteVersion() {
-    const engineVersion = manager.state.address?.version;
-    const settings = readSettings(settingsFile);
-    if (!engineVersion || engineVersion === settings.engineVersion) return;
-    log.info(`backend-version: ${settings.engineVersion ?? 'none'} → ${engineVersion}`);
-    writeSettings(settingsFile, { ...settings, engineVersion });
-  }
+  /** @param {Error} error of something that the engine runs well without */
+  const warn = (error) => log.warn(error.stack ?? error.message);
 
   /** @param {string} channel @param {(...args: any[]) => unknown} answer */
   function listen(channel, answer) {

@@ -5,6 +5,9 @@
 const { EventEmitter } = require('node:events');
 const { BEGUN, advance, viewOf } = require('./progress');
 
+/** @type {readonly import('./errors').Button[]} */
+const NOTHING = Object.freeze([]);
+
 /** Emits `view` after each change. */
 class Presenter extends EventEmitter {
   #manager;
@@ -13,6 +16,8 @@ class Presenter extends EventEmitter {
   #problem = null;
   /** @type {import('./progress').View['arrival']} */
   #arrival = null;
+  /** What else there is to do about a failure. @type {readonly import('./errors').Button[]} */
+  #offered = NOTHING;
   /** Whether an act of the launcher goes on, whatever the engine does meanwhile. */
   #acting = false;
 
@@ -25,6 +30,7 @@ class Presenter extends EventEmitter {
       if (state.made !== before.made) {
         this.#progress = BEGUN;
         this.#problem = null;
+        this.#offered = NOTHING;
       }
       this.#show();
     });
@@ -32,7 +38,8 @@ class Presenter extends EventEmitter {
 
   /** @returns {import('./progress').View} */
   get view() {
-    const problem = this.#problem ?? this.#manager.explanation();
+    const found = this.#problem ?? this.#manager.explanation();
+    const problem = found && Object.freeze({ ...found, buttons: [...this.#offered, ...found.buttons] });
     const { phase } = this.#manager.state;
     const now = this.#problem !== null ? 'failed' : this.#acting ? 'starting' : phase;
     return viewOf({ phase: now, progress: this.#progress, problem, arrival: this.#arrival });
@@ -62,6 +69,12 @@ class Presenter extends EventEmitter {
   fail(problem) {
     this.#problem = problem;
     this.#acting = false;
+    this.#show();
+  }
+
+  /** @param {import('./errors').Button} button that may help with the failure that is shown */
+  offer(button) {
+    this.#offered = Object.freeze([button]);
     this.#show();
   }
 

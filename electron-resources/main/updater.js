@@ -11,9 +11,9 @@ const MISMATCH = /sha512 checksum mismatch, expected (\S+), got (\S+)/;
  * Connects an updater with the app's pages.
  *
  * @param {AppUpdater} updater
- * @param {{send: Send, isPackaged: boolean, stopEngine: () => Promise<void>, log: import('./log').Log}} parts
+ * @param {{send: Send, canUpdate: boolean, stopEngine: () => Promise<void>, log: import('./log').Log}} parts
  */
-function connectUpdater(updater, { send, isPackaged, stopEngine, log }) {
+function connectUpdater(updater, { send, canUpdate, stopEngine, log }) {
   updater.autoDownload = false;
   updater.autoInstallOnAppQuit = false; // an install needs the engine stopped, and says so
   updater.on('update-available', ({ version, releaseNotes, releaseDate }) => {
@@ -31,8 +31,8 @@ function connectUpdater(updater, { send, isPackaged, stopEngine, log }) {
 
   /** @param {() => Promise<unknown>} act @returns {Promise<{success: boolean}>} */
   const attempt = async (act) => {
-    if (!isPackaged) {
-      send('update-status', { status: 'not-available', message: 'A development version is not updated.' });
+    if (!canUpdate) {
+      send('update-status', { status: 'not-available', message: 'This build looks for no updates.' });
       return { success: false };
     }
     // The updater tells of its errors by the event too; a page waits for that, not for this answer.

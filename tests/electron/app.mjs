@@ -8,9 +8,10 @@ import { processesWith } from './processes.mjs';
 
 export { answerOf, did } from './drive.mjs';
 
-/** Starts the app, with `pages` for its index.html, if any. */
-export function startApp(steps = [{ serve: {} }], { pages, root = folder(), ...options } = {}) {
+/** Starts the app, with `pages` for its index.html, if any; `prepare` gets the engine's folder before. */
+export function startApp(steps = [{ serve: {} }], { pages, prepare, root = folder(), ...options } = {}) {
   const { resourcesPath } = fakeResources(root);
+  prepare?.(path.join(resourcesPath, 'backend'));
   const appPath = path.join(root, 'app');
   if (pages !== undefined) write(path.join(appPath, 'renderer', 'dist', 'index.html'), pages);
   later(() => {

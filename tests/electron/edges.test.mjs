@@ -25,22 +25,22 @@ async function serve(answer) {
 }
 
 describe('updates', () => {
-  function updates({ isPackaged = true, ...acts } = {}) {
+  function updates({ canUpdate = true, ...acts } = {}) {
     const sent = [];
     const order = [];
     const updater = Object.assign(new EventEmitter(), { quitAndInstall: () => order.push('install'), ...acts });
     const stopEngine = async () => void order.push('stop');
     const connected = connectUpdater(updater, {
       send: (...what) => sent.push(what),
-      isPackaged,
+      canUpdate,
       stopEngine,
       log: keptLog(),
     });
     return { updater, sent, order, ...connected };
   }
 
-  test('in development a check is answered, since the page waits for an event', async () => {
-    const { check, sent } = updates({ isPackaged: false });
+  test('a build that looks for no updates says so, since the page waits for an event', async () => {
+    const { check, sent } = updates({ canUpdate: false });
     expect(await check()).toEqual({ success: false });
     expect(sent).toEqual([['update-status', expect.objectContaining({ status: 'not-available' })]]);
   });

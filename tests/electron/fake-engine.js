@@ -28,6 +28,7 @@ const WHOLE = { part: 'whole', state: 'ready', done: null, total: null, unit: nu
 
 function serve({
   port = 0,
+  version = '0.0.0',
   health = [200],
   jobs = [],
   engine = [WHOLE],
@@ -63,7 +64,7 @@ function serve({
   });
   return new Promise((resolve) => {
     server.listen(port, '127.0.0.1', () => {
-      say({ event: 'listening', host: '127.0.0.1', port: server.address().port, pid: process.pid, version: '0.0.0' });
+      say({ event: 'listening', host: '127.0.0.1', port: server.address().port, pid: process.pid, version });
       resolve();
     });
   });
