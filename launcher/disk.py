@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from launcher.errors import DiskFull, HomeNotWritable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 FOLDER_MODE = 0o755
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OLD = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_AT_ONCE = 32  # files that are flushed side by side: a disk commits them together
 _NO_QUOTA = getattr(errno, "EDQUOT", None)  # Windows has none
 # What a system says of a place that cannot be written, whatever the cause: rights, a read-only or failing disk, a file
 # in a folder's way, a name that the file system does not take, a home that somebody removes meanwhile.
@@ -32,6 +33,12 @@ class Disk:
     def free(self, path: Path) -> int:
         """Return the bytes free on the disk of `path`."""
         return free_bytes(path)
+
+    def boot(self) -> str | None:
+        """Return what names this run of the machine, in which all that was written can be read; None if unknown."""
+        from launcher.host import boot_identity
+
+        return boot_identity()
 
     def make_folders(self, path: Path) -> None:
         """Make a folder of a person's and its parents, where they are not; what is there stays as it is."""
@@ -82,6 +89,14 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def append(self, path: Path, content: bytes) -> None:
+        """Write at the end of a file that `create` made; threads may do so at the same time."""
+        descriptor = os.open(path, _OLD | os.O_APPEND)
+        try:
+            _write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
+
     def link(self, path: Path, target: str) -> None:
         """Make a symbolic link, in the place of whatever is there."""
         try:
@@ -112,12 +127,10 @@ class Disk:
         path.replace(target)
 
     def flush(self, path: Path) -> None:
-        """Wait until a file's bytes have reached the disk."""
-        descriptor = os.open(path, _OLD)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        """Wait until a file's bytes have reached the disk, and all that were handed to the disk before."""
+        from launcher.host import flush_to_the_medium
+
+        _with(path, flush_to_the_medium)
 
     def flush_folder(self, path: Path) -> None:
         """Make a folder's names durable, where the system has a way to say so (Windows has none)."""
@@ -129,10 +142,28 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def flush_all(self) -> None:
-        """Wait until everything written has reached the disk, where the system has a way to say so."""
-        if hasattr(os, "sync"):
-            os.sync()
+    def flush_all(self, root: Path, files: Iterable[Path]) -> None:
+        """Wait until all `files` below `root` have reached the disk (docs/decisions/0010); `flush` has to follow.
+
+        Raises OSError where the disk failed to write them.
+        """
+        from launcher.host import flush_file_system
+
+        if not flush_file_system(root):
+            from concurrent.futures import ThreadPoolExecutor
+
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                for _ in pool.map(lambda path: _with(path, os.fsync), files):
+                    pass
+
+
+def _with(path: Path, deed: Callable[[int], None]) -> None:
+    """Do something with a file that is there, opened for writing."""
+    descriptor = os.open(path, _OLD)
+    try:
+        deed(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_all(descriptor: int, content: bytes | memoryview) -> None:

@@ -75,6 +75,10 @@ class Home:
         """Return the place of that runtime's receipt."""
         return self.receipts / f"{name}.json"
 
+    def journal(self, name: str) -> Path:
+        """Return the place of the journal of that runtime's installation, while it goes on."""
+        return self.receipts / f"{name}.journal"
+
     def slot_lock(self, name: str) -> Path:
         """Return the file whose kernel lock says that a backend runs from that slot."""
         return self.receipts / f"{name}.lock"

@@ -52,6 +52,23 @@ def frames_of(entries: Iterable[Entry], frames: Sequence[Frame]) -> dict[int, li
     return dict(sorted(needed.items()))
 
 
+def own_frames(index: Index, entries: Sequence[Entry]) -> frozenset[int]:
+    """Return the frames that hold bytes of these entries, and of no others."""
+    names = {entry.path for entry in entries}
+    others = (entry for entry in index.entries if entry.path not in names)
+    return frozenset(frames_of(entries, index.frames).keys() - frames_of(others, index.frames).keys())
+
+
+def written_entries(index: Index, frames: frozenset[int]) -> frozenset[str]:
+    """Return the paths of the entries that are as packed where all of `frames` is written.
+
+    What conda-unpack rewrites may be rewritten already: it is never among them.
+    """
+    needed = frames_of(index.entries, index.frames)
+    open_ = {piece.entry.path for number, pieces in needed.items() if number not in frames for piece in pieces}
+    return frozenset(entry.path for entry in index.entries if not entry.relocated and entry.path not in open_)
+
+
 def restore(
     resources: Resources,
     index: Index,
@@ -59,9 +76,11 @@ def restore(
     slot: Path,
     disk: Disk,
     progress: Callable[[int, int], None],
+    finished: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Write `entries` of `index` into `slot`; `progress` is told the archive bytes read and those to read.
 
+    `finished` is told the number of each frame once all that was asked for of it is written.
     Raises ArchiveMissing, ArchiveDamaged, or the system's OSError; what was written until then is right.
     """
     _make_folders(slot, entries, disk)
@@ -74,15 +93,19 @@ def restore(
     total = sum(index.frames[number].size for number in needed)
     done = 0
     progress(done, total)
+
+    def write(number: int, pieces: Sequence[Piece]) -> int:
+        frame = index.frames[number]
+        _restore_frame(resources, frame, pieces, slot, disk)
+        finished(number)
+        return frame.size
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        work = [
-            pool.submit(_restore_frame, resources, index.frames[n], pieces, slot, disk) for n, pieces in needed.items()
-        ]
-        pending = set(work)
+        pending = {pool.submit(write, number, pieces) for number, pieces in needed.items()}
         try:
             while pending:
-                finished, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
-                done += sum(future.result() for future in finished)
+                ended, pending = wait(pending, timeout=0.1, return_when=FIRST_EXCEPTION)
+                done += sum(future.result() for future in ended)
                 progress(done, total)
         finally:
             for future in pending:
@@ -106,7 +129,7 @@ def _make_folders(slot: Path, entries: Sequence[Entry], disk: Disk) -> None:
         disk.make_folder(slot / folder)
 
 
-def _restore_frame(resources: Resources, frame: Frame, pieces: Sequence[Piece], slot: Path, disk: Disk) -> int:
+def _restore_frame(resources: Resources, frame: Frame, pieces: Sequence[Piece], slot: Path, disk: Disk) -> None:
     content = memoryview(resources.read_frame(frame))
     for piece in pieces:
         path, found = slot / piece.entry.path, content[piece.start : piece.end]
@@ -114,4 +137,3 @@ def _restore_frame(resources: Resources, frame: Frame, pieces: Sequence[Piece], 
             disk.create(path, found, piece.entry.mode)
         else:
             disk.write_at(path, found, piece.at)
-    return frame.size

@@ -44,9 +44,11 @@ def survey_fully(
     entries: Sequence[Entry],
     progress: Callable[[int, int], None],
     part: Extent = Extent.WHOLE,
+    written: frozenset[str] = frozenset(),
 ) -> State:
     """Return the state of a part after hashing its entries; `progress` is told the bytes done and the bytes in all.
 
+    Where no receipt is, the entries `written` are not hashed if they are there in their kind, size and mode.
     Asked for the whole of a runtime whose core is there and sound, the answer is Core, with what is outstanding.
     """
     if part is Extent.CORE:
@@ -56,7 +58,8 @@ def survey_fully(
         return state
     receipt = read_receipt(home, manifest)
     relocated = receipt.relocated if receipt is not None else {}
-    damage = find_damage(home.slot(manifest.slot_name), entries, relocated, manifest.platform, progress)
+    known = written if isinstance(state, Partial) else frozenset()
+    damage = find_damage(home.slot(manifest.slot_name), entries, relocated, manifest.platform, progress, known)
     match state:
         case Partial():
             return Partial(damage)
@@ -100,8 +103,12 @@ def find_damage(
     relocated: Mapping[str, str],
     platform: Platform,
     progress: Callable[[int, int], None],
+    written: frozenset[str] = frozenset(),
 ) -> tuple[Damage, ...]:
-    """Return what differs from the entries, in their order; `relocated` has the sha256 of those rewritten since."""
+    """Return what differs from the entries, in their order; `relocated` has the sha256 of those rewritten since.
+
+    Those `written` are known to hold what they should, unless their kind, size or mode says otherwise.
+    """
     from concurrent.futures import ThreadPoolExecutor
 
     total = sum(entry.size for entry in entries)
@@ -109,7 +116,7 @@ def find_damage(
     damage = []
 
     def look(entry: Entry) -> DamageKind | None:
-        return _look(slot, entry, relocated.get(entry.path), platform)
+        return _look(slot, entry, relocated.get(entry.path), platform, written=entry.path in written)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for entry, found in zip(entries, pool.map(look, entries), strict=True):
@@ -161,7 +168,7 @@ def _count(damage: Sequence[Damage]) -> str:
     return f"{len(damage)} entries are not as they should be: {names}{more}" if damage else "every entry is sound"
 
 
-def _look(slot: Path, entry: Entry, relocated: str | None, platform: Platform) -> DamageKind | None:
+def _look(slot: Path, entry: Entry, relocated: str | None, platform: Platform, *, written: bool) -> DamageKind | None:
     path = slot / entry.path
     try:
         found = path.lstat()
@@ -176,7 +183,7 @@ def _look(slot: Path, entry: Entry, relocated: str | None, platform: Platform) -
             return None
         if relocated is None and found.st_size != entry.size:
             return DamageKind.WRONG_SIZE
-        return None if file_digest(path) == (relocated or entry.sha256) else DamageKind.CHANGED
+        return None if written or file_digest(path) == (relocated or entry.sha256) else DamageKind.CHANGED
     except (FileNotFoundError, NotADirectoryError):
         return DamageKind.MISSING
     except OSError:

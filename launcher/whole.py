@@ -17,7 +17,7 @@ from launcher.receipt import Extent
 from launcher.survey import find_damage, read_receipt, survey_fully, survey_quickly
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from launcher.disk import Disk
@@ -73,10 +73,11 @@ def make_whole(scene: Scene) -> None:
             case Ready():
                 return
             case Core():
-                _complete(scene, scene.read_index())
+                index = scene.read_index()
+                _complete(scene, index, _outstanding(scene, index))
             case _:
                 with slot_to_ourselves(scene.home, scene.manifest.slot_name):
-                    _look_and_mend(scene, lock, Extent.WHOLE)
+                    _look_and_mend(scene, lock, Extent.WHOLE, believe=True)
 
 
 def make_startable(scene: Scene) -> None:
@@ -89,7 +90,7 @@ def make_startable(scene: Scene) -> None:
         if isinstance(survey_quickly(scene.home, scene.manifest), Ready | Core):
             return
         with slot_to_ourselves(scene.home, scene.manifest.slot_name):
-            _look_and_mend(scene, lock, part_to_start(scene))
+            _look_and_mend(scene, lock, part_to_start(scene), believe=True)
 
 
 def part_to_start(scene: Scene) -> Extent:
@@ -110,7 +111,7 @@ def make_surely_whole(scene: Scene, part: Extent = Extent.WHOLE, reason: Event |
     ):
         if reason is not None:
             scene.report.say(reason)
-        return _look_and_mend(scene, lock, part)
+        return _look_and_mend(scene, lock, part, believe=False)
 
 
 def prepare_home(scene: Scene) -> None:
@@ -126,12 +127,14 @@ def prepare_home(scene: Scene) -> None:
     scene.report.log = home.log
 
 
-def _look_and_mend(scene: Scene, lock: Lock, part: Extent) -> tuple[State, Plan]:
-    """Survey a part, plan and do it, under the home's `lock`."""
+def _look_and_mend(scene: Scene, lock: Lock, part: Extent, *, believe: bool) -> tuple[State, Plan]:
+    """Survey a part, plan and do it, under the home's `lock`; `believe` the journal of an install that did not end."""
     index = scene.read_index()
     entries = index.entries[: scene.manifest.core] if part is Extent.CORE else index.entries
     # What is not plainly missing was touched by somebody: every entry is looked at before it counts.
-    state = survey_fully(scene.home, scene.manifest, index.entries, scene.report.step("check", "bytes"), part)
+    written = _written(scene, index) if believe else frozenset()
+    look = scene.report.step("check", "bytes")
+    state = survey_fully(scene.home, scene.manifest, index.entries, look, part, written)
     scene.report.say(Surveyed(name_of(state), [found.path for found in damage_of(state)]))
     plan = decide(state, frozenset(entry.path for entry in index.entries if entry.relocated))
     match plan:
@@ -140,8 +143,8 @@ def _look_and_mend(scene: Scene, lock: Lock, part: Extent) -> tuple[State, Plan]
         case Restore(paths, relocate_again):
             chosen = [entry for entry in entries if entry.path in paths]
             _write(scene, lock, index, chosen, part, relocate_again=relocate_again)
-        case Complete():
-            _complete(scene, index)
+        case Complete(paths):
+            _complete(scene, index, [entry for entry in index.entries if entry.path in paths])
         case Launch():
             pass
     return state, plan
@@ -155,6 +158,7 @@ def _write(
     Raises ArchiveMissing, ArchiveDamaged, ArchiveUnreadable, DiskFull, HomeNotWritable, RelocationFailed,
     BlockedBySystem.
     """
+    from launcher.journal import end_journal
     from launcher.preflight import check_room
     from launcher.record import record, withdraw
     from launcher.relocate import relocate
@@ -166,22 +170,55 @@ def _write(
     check_room(home, [*entries, *(index.entries[manifest.core :] if part is Extent.CORE else ())], disk)
     with disk_errors(home.root):
         withdraw(home, manifest.slot_name, disk)
-        everything = manifest.core if part is Extent.CORE else manifest.entries
-        name: StepName = "unpack" if len(entries) == everything else "restore"
-        restore(scene.resources, index, entries, slot, disk, scene.report.step(name, "bytes"))
+        mine = index.entries[: manifest.core] if part is Extent.CORE else index.entries
+        name: StepName = "unpack" if len(entries) == len(mine) else "restore"
+        finished = _journal(scene, index, mine, entries)
+        restore(scene.resources, index, entries, slot, disk, scene.report.step(name, "bytes"), finished)
         if relocate_again:
             with _one_step(scene.report, "relocate"):
                 relocate(slot, scene.platform, clean_environment(scene.environment, slot, scene.platform), lock)
         with _one_step(scene.report, "record"):
             record(home, manifest, index, part, disk)
+        end_journal(home, manifest.slot_name, disk)
     scene.report.say(Installed(str(slot), manifest.runtime, part.value))
 
 
-def _complete(scene: Scene, index: Index) -> None:
-    """Add what is outstanding behind a sound core, telling how far in progress.json, and write the whole's receipt.
+def _outstanding(scene: Scene, index: Index) -> list[Entry]:
+    """Return the entries behind the core that are not there yet, or not as they should be."""
+    rest = index.entries[scene.manifest.core :]
+    look = scene.report.step("check", "bytes")
+    found = find_damage(scene.slot, rest, {}, scene.platform, look, _written(scene, index))
+    damaged = {damage.path for damage in found}
+    return [entry for entry in rest if entry.path in damaged]
+
+
+def _written(scene: Scene, index: Index) -> frozenset[str]:
+    """Return the entries that the journal of an install that did not end knows to be there."""
+    from launcher.journal import read_journal
+    from launcher.restore import written_entries
+
+    frames = read_journal(scene.home, scene.manifest, scene.disk)
+    return written_entries(index, frames) if frames else frozenset()
+
+
+def _journal(
+    scene: Scene, index: Index, looked_at: Sequence[Entry], to_write: Sequence[Entry]
+) -> Callable[[int], None]:
+    """Begin the journal with the frames of what was found sound, and return what to tell of those written since."""
+    from launcher.journal import begin_journal
+    from launcher.restore import frames_of, own_frames
+
+    own = own_frames(index, looked_at)
+    add = begin_journal(scene.home, scene.manifest, scene.disk, own - frames_of(to_write, index.frames).keys())
+    return lambda frame: add(frame) if frame in own else None
+
+
+def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
+    """Add what is `missing` behind a sound core, telling how far in progress.json, and write the whole's receipt.
 
     The core's receipt holds meanwhile: what it speaks of is not touched.
     """
+    from launcher.journal import end_journal
     from launcher.preflight import check_room
     from launcher.record import write_receipt
     from launcher.restore import restore
@@ -189,10 +226,6 @@ def _complete(scene: Scene, index: Index) -> None:
     home, manifest, disk = scene.home, scene.manifest, scene.disk
     receipt = read_receipt(home, manifest)
     assert receipt is not None, "a core is what its receipt says it is"
-    rest = index.entries[manifest.core :]
-    look = scene.report.step("check", "bytes")
-    damage = {found.path for found in find_damage(scene.slot, rest, {}, scene.platform, look)}
-    missing = [entry for entry in rest if entry.path in damage]
     scene.resources.check_parts()
     check_room(home, missing, disk)
     say = scene.report.step("unpack", "bytes")
@@ -202,9 +235,11 @@ def _complete(scene: Scene, index: Index) -> None:
         disk.note(home.progress, json.dumps({"done": done, "total": total, "unit": "bytes"}).encode())
 
     with disk_errors(home.root):
-        restore(scene.resources, index, missing, scene.slot, disk, progress)
+        finished = _journal(scene, index, index.entries[manifest.core :], missing)
+        restore(scene.resources, index, missing, scene.slot, disk, progress, finished)
         with _one_step(scene.report, "record"):
-            write_receipt(home, manifest, replace(receipt, part=Extent.WHOLE), disk)
+            write_receipt(home, manifest, replace(receipt, part=Extent.WHOLE), index.entries, disk)
+        end_journal(home, manifest.slot_name, disk)
         disk.remove(home.progress)
     scene.report.say(Installed(str(scene.slot), manifest.runtime, Extent.WHOLE.value))
 

@@ -5,8 +5,32 @@ from __future__ import annotations
 import sys
 
 if sys.platform == "win32":
-    from launcher.host.windows import Lock, become, end_with_stdin, spawn_behind
+    from launcher.host.windows import (
+        Lock,
+        become,
+        boot_identity,
+        end_with_stdin,
+        flush_file_system,
+        flush_to_the_medium,
+        spawn_behind,
+    )
 else:
-    from launcher.host.posix import Lock, become, end_with_stdin, spawn_behind
+    from launcher.host.posix import (
+        Lock,
+        become,
+        boot_identity,
+        end_with_stdin,
+        flush_file_system,
+        flush_to_the_medium,
+        spawn_behind,
+    )
 
-__all__ = ["Lock", "become", "end_with_stdin", "spawn_behind"]
+__all__ = [
+    "Lock",
+    "become",
+    "boot_identity",
+    "end_with_stdin",
+    "flush_file_system",
+    "flush_to_the_medium",
+    "spawn_behind",
+]

@@ -7,11 +7,12 @@ import fcntl
 import os
 import select
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 assert sys.platform != "win32"
 
@@ -56,6 +57,52 @@ class Lock:
     def release(self) -> None:
         """Give the lock up."""
         os.close(self._descriptor)
+
+
+def boot_identity() -> str | None:
+    """Return the name that the kernel gave itself when it started; None where it cannot be had."""
+    if sys.platform == "darwin":
+        import subprocess
+
+        asked = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", "kern.bootsessionuuid"], capture_output=True, text=True, check=False
+        )
+        return asked.stdout.strip() or None
+    else:  # noqa: RET505 -- mypy reads each branch for its own system
+        try:
+            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() or None
+        except OSError:
+            return None
+
+
+def flush_file_system(root: Path) -> bool:
+    """Wait until all that was written to the file system of `root` has reached the disk; False where that cannot be.
+
+    Raises OSError where something of it could not be written (Linux 5.8 and later).
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "syncfs"):
+        return False
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if libc.syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(root))
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def flush_to_the_medium(descriptor: int) -> None:
+    """Wait until a file's bytes, and all that the disk was given before, are where no power cut reaches them."""
+    if sys.platform == "darwin":
+        # Its fsync leaves them in the disk's own memory (fcntl(2)); not every file system knows better.
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def end_with_stdin(last_words: str, status: int) -> None:

@@ -28,6 +28,7 @@ _ERROR_LOCK_VIOLATION = 33
 _LOCKED_BYTE = 1 << 30  # far behind the PID: a locked range cannot be read by others
 _STD_INPUT_HANDLE, _FILE_TYPE_PIPE, _ERROR_BROKEN_PIPE = 2**32 - 10, 3, 109
 _JOB_EXTENDED_LIMITS, _KILL_ON_JOB_CLOSE = 9, 0x2000
+_SYSTEM_TIME_OF_DAY = 3
 _WATCH = 0.1  # seconds between two questions whether standard input has ended
 _over = threading.Event()  # set once this process only waits for its backend, which ends by itself
 _behind: list[tuple[subprocess.Popen[bytes], int]] = []  # kept open as long as this process lives
@@ -109,6 +110,26 @@ class Lock:
     def release(self) -> None:
         """Give the lock up."""
         os.close(self._descriptor)
+
+
+def boot_identity() -> str | None:
+    """Return when the system started; None where it does not say. Setting the clock makes it another time."""
+    # SYSTEM_TIMEOFDAY_INFORMATION begins with the time of the boot, in units of 100 ns.
+    answer = (ctypes.c_int64 * 6)()
+    status = ctypes.WinDLL("ntdll").NtQuerySystemInformation(
+        _SYSTEM_TIME_OF_DAY, answer, ctypes.sizeof(answer), ctypes.byref(wintypes.ULONG())
+    )
+    return f"{answer[0]:x}" if status == 0 and answer[0] else None
+
+
+def flush_file_system(_root: Path) -> bool:
+    """Return False: FlushFileBuffers takes a whole volume from administrators only."""
+    return False
+
+
+def flush_to_the_medium(descriptor: int) -> None:
+    """Wait until a file's bytes are where no power cut reaches them; it asks the disk to empty its own memory too."""
+    os.fsync(descriptor)
 
 
 def end_with_stdin(last_words: str, status: int) -> None:

@@ -15,7 +15,7 @@ from tests.builders.installed import scene
 from tests.builders.launching import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tests.builders.installed import Packed
@@ -54,6 +54,9 @@ class FailingDisk(Disk):
     def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
         self._written(lambda part: Disk.write_at(self, path, part, offset), content)
 
+    def append(self, path: Path, content: bytes) -> None:
+        self._written(lambda part: Disk.append(self, path, bytes(part)), content)
+
     def remove(self, path: Path) -> None:
         self._count()
         super().remove(path)
@@ -82,8 +85,57 @@ class FailingDisk(Disk):
         self._count()
         super().flush_folder(path)
 
-    def flush_all(self) -> None:
+    def flush_all(self, root: Path, files: Iterable[Path]) -> None:  # noqa: ARG002
         self._count()
+
+
+class PowerCut(FailingDisk):
+    """A failing disk that knows which files never reached it: what was not flushed when the power went."""
+
+    def __init__(self, last: int, *, halves: bool) -> None:
+        super().__init__(last, halves=halves)
+        self._unflushed: set[Path] = set()
+
+    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
+        self._unflushed.add(path)
+        super().create(path, content, mode)
+
+    def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
+        self._unflushed.add(path)
+        super().write_at(path, content, offset)
+
+    def note(self, path: Path, content: bytes) -> None:
+        self._unflushed.add(path)
+        super().note(path, content)
+
+    def replace(self, path: Path, target: Path) -> None:
+        super().replace(path, target)
+        # The worst there can be: of the files that were not flushed the journal alone reached the disk.
+        if path in self._unflushed and target.suffix != ".journal":
+            self._unflushed.add(target)
+
+    def flush(self, path: Path) -> None:
+        super().flush(path)
+        self._unflushed.discard(path)
+
+    def flush_all(self, root: Path, files: Iterable[Path]) -> None:
+        super().flush_all(root, ())
+        self._unflushed.difference_update(files)
+
+    def lose(self) -> None:
+        """Leave zeros where bytes never reached the disk, in files of their full size: what a file system may do."""
+        for path in self._unflushed:
+            if path.is_file() and not path.is_symlink():
+                path.write_bytes(bytes(path.stat().st_size))
+
+
+class Rebooted(Disk):
+    """The disk after the machine was started again, whose power stays: nothing of it has to be waited for."""
+
+    def flush_all(self, root: Path, files: Iterable[Path]) -> None: ...
+
+    def boot(self) -> str:
+        return "another"
 
 
 def cuts(work: Callable[[Disk], Any], *, halves: bool) -> Iterator[int]:
@@ -143,6 +195,28 @@ class TestCutAtEveryOperation:
                 make_whole(scene(packed.resources, home))
             self.demand_ready(packed, home, whole)
             shutil.rmtree(home)
+
+    def test_of_an_install_whose_power_goes_only_what_was_flushed_is_believed(
+        self, halves: bool, packed: Packed, tmp_path: Path
+    ) -> None:
+        whole = self.fresh(packed, tmp_path)
+        number = 0
+        while True:
+            home = tmp_path / "home"
+            number += 1
+            disk = PowerCut(number, halves=halves)
+            try:
+                make_whole(scene(packed.resources, home, disk))
+            except PlugPulledError:
+                disk.lose()
+                make_whole(scene(packed.resources, home, Rebooted()))
+                self.demand_ready(packed, home, whole)
+                shutil.rmtree(home)
+            else:
+                break
+        disk.lose()
+        self.demand_ready(packed, home, whole)
+        assert number > 40
 
     def fresh(self, packed: Packed, tmp_path: Path) -> dict[str, tuple[str, int, str]]:
         make_whole(scene(packed.resources, tmp_path / "fresh"))

@@ -33,6 +33,7 @@ from tests.builders.launching import packages, tree
 from tests.builders.runtime import make_resources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from launcher.manifest import Entry
@@ -44,7 +45,7 @@ SETTINGS = settings(max_examples=100, deadline=None, suppress_health_check=[Heal
 class Quick(Disk):
     """A disk that is not waited for: no power is cut here."""
 
-    def flush_all(self) -> None: ...
+    def flush_all(self, root: Path, files: Iterable[Path]) -> None: ...
 
     def flush(self, path: Path) -> None: ...
 
