@@ -145,7 +145,7 @@ class Disk:
     def flush_all(self, root: Path, files: Iterable[Path]) -> None:
         """Wait until all `files` below `root` have reached the disk (docs/decisions/0010); `flush` has to follow.
 
-        Raises OSError where the disk failed to write them.
+        Raises OSError where the disk failed to write one.
         """
         from launcher.host import flush_file_system
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 assert sys.platform != "win32"
 
+_SYNC = "/bin/sync"  # GNU's and busybox's know -f, macOS' does not
 _WATCH = 100  # milliseconds between two looks, where the system does not say at once that an input has ended
 _BEHIND = 10  # added to the niceness of a program that works behind another
 
@@ -76,23 +77,13 @@ def boot_identity() -> str | None:
 
 
 def flush_file_system(root: Path) -> bool:
-    """Wait until all that was written to the file system of `root` has reached the disk; False where that cannot be.
+    """Wait until all that was written to the file system of `root` has reached the disk; False where that failed."""
+    import subprocess
 
-    Raises OSError where something of it could not be written (Linux 5.8 and later).
-    """
-    import ctypes
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "syncfs"):
-        return False
-    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        if libc.syncfs(descriptor):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), str(root))
-    finally:
-        os.close(descriptor)
-    return True
+    # It calls syncfs(2), which Python has not: ctypes, for this alone, would be loaded at every start of the stub.
+    with suppress(OSError):
+        return subprocess.run([_SYNC, "-f", root], env={}, capture_output=True, check=False).returncode == 0
+    return False
 
 
 def flush_to_the_medium(descriptor: int) -> None:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from launcher.disk import Disk
-from launcher.errors import DiskFull
+from launcher.errors import DiskFull, HomeNotWritable
+from launcher.manifest import Kind
 from launcher.whole import make_whole
 from tests.builders.installed import scene
 from tests.builders.launching import ask, packages, tree, untar
 from tests.builders.runtime import make_resources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.builders.installed import Packed
@@ -98,3 +102,27 @@ def test_too_little_room_is_known_before_the_first_byte(packed: Packed, home: Pa
     disk = Reluctant(packed.manifest.disk)
     make_whole(scene(packed.resources, home, disk))
     assert disk.writes > 0
+
+
+def test_no_receipt_is_written_where_a_file_did_not_reach_the_disk(packed: Packed, home: Path) -> None:
+    class Failing(Disk):
+        def flush_all(self, root: Path, files: Iterable[Path]) -> None:
+            assert [path.is_relative_to(root) and path.is_file() for path in files].count(True) > 10
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with pytest.raises(HomeNotWritable, match="Input/output error") as raised:
+        make_whole(scene(packed.resources, home, Failing()))
+    assert raised.value.remedy.startswith("Have the disk checked")
+    assert not packed.receipt(home).exists()
+
+
+def test_where_the_file_system_cannot_be_flushed_each_file_is(
+    packed: Packed, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS and Windows."""
+    flushed: list[int] = []
+    monkeypatch.setattr("launcher.host.posix._SYNC", "/nonexistent/sync")
+    monkeypatch.setattr("os.fsync", lambda descriptor: flushed.append(os.fstat(descriptor).st_size))
+    make_whole(scene(packed.resources, home))
+    files = [entry for entry in scene(packed.resources, home).read_index().entries if entry.kind is Kind.FILE]
+    assert len(flushed) == len(files) + 2, "each file, the receipt, and its folder"
