@@ -5,6 +5,7 @@ The building acts take what follows `--` on to python -m pack: nox -s "archive(l
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -50,9 +51,10 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Do all that CI does: lint, check types, build the engine from wheels, run every test, Electron's too."""
-    prepare(session, "pack", "backend", "test", "lint", "types")
+    prepare(session, "pack", "backend", "test", "lint", "types", "workflows")
     check_style(session)
     check_types(session)
+    check_workflows(session)
     session.run("python", "-m", "tests.build")
     check_electron(session)
     session.run("python", "-m", "pytest", *session.posargs)
@@ -101,6 +103,48 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def workflows(session: nox.Session) -> None:
+    """Find mistakes and weaknesses in .github/, without a network."""
+    prepare(session, "workflows")
+    check_workflows(session)
+
+
+@nox.session
+def units(session: nox.Session) -> None:
+    """Run the tests that need no packed runtime, on any system."""
+    prepare(session, "pack", "backend", "test")
+    session.run(
+        "python", "-m", "pytest", "tests/unit", "tests/property", "-m", "not runtime and not root", *session.posargs
+    )
+
+
+@nox.session(venv_backend="none")
+def propose(session: nox.Session) -> None:
+    """Open a pull request with the locks of conda-forge, where they changed (CI: needs gh, and GH_TOKEN)."""
+    if not session.run("git", "status", "--porcelain", "pack/locks", external=True, silent=True):
+        session.log("The locks are as they were.")
+        return
+    bot = ("-c", "user.name=github-actions[bot]", "-c", "user.email=github-actions[bot]@users.noreply.github.com")
+    title = "Take what conda-forge has now"
+    session.run("gh", "auth", "setup-git", external=True)
+    session.run("git", "switch", "--create", "locks", external=True)
+    session.run("git", "add", "pack/locks", external=True)
+    session.run("git", *bot, "commit", "--message", title, external=True)
+    session.run("git", "push", "--force", "origin", "locks", external=True)
+    open_already = ("gh", "pr", "list", "--head", "locks", "--json", "url", "--jq", ".[]")
+    if not session.run(*open_already, external=True, silent=True):
+        session.run("gh", "pr", "create", "--fill", "--head", "locks", external=True)
+
+
+@nox.session(venv_backend="none")
+def publish(session: nox.Session) -> None:
+    """Draft a release of the files in dist/page for the tag that is checked out (CI: needs gh, and GH_TOKEN)."""
+    files = sorted(str(path) for path in Path("dist", "page").iterdir())
+    tag = os.environ["GITHUB_REF_NAME"]
+    session.run("gh", "release", "create", tag, "--draft", "--verify-tag", "--title", tag, *files, external=True)
+
+
+@nox.session
 @nox.parametrize("platform", PLATFORMS)
 def channel(session: nox.Session, platform: str) -> None:
     """Build the local conda channel: the backend, and what the other channels lack."""
@@ -144,6 +188,13 @@ def verify(session: nox.Session, platform: str) -> None:
     pack(session, "verify", platform)
 
 
+@nox.session
+@nox.parametrize("platform", PLATFORMS)
+def release(session: nox.Session, platform: str) -> None:
+    """Write the verified resources as the files of a release page, with SBOM, report and checksums."""
+    pack(session, "release", platform)
+
+
 def check_style(session: nox.Session) -> None:
     """Run the linter and the formatter's check."""
     session.run("ruff", "check", *PYTHON_SOURCES)
@@ -155,6 +206,12 @@ def check_types(session: nox.Session) -> None:
     session.run("mypy", "pack", "backend", "tests", "noxfile.py")
     for system in SYSTEMS:
         session.run("mypy", "--platform", system, "launcher")
+
+
+def check_workflows(session: nox.Session) -> None:
+    """Run actionlint and zizmor on .github/."""
+    session.run("actionlint")
+    session.run("zizmor", "--offline", "--no-progress", "--pedantic", ".github")
 
 
 def check_electron(session: nox.Session) -> None:

@@ -19,10 +19,11 @@ from pack.condapack import collect, shortest_placeholder
 from pack.errors import UnsafeEntries
 from pack.folder import replaced
 from pack.licenses import write_licenses
+from pack.parts import PART_SIZE
 from pack.records import public_address, records
 from pack.sbom import write_sbom
 from pack.spec import LEAST_DRIVER
-from pack.write import LEVEL, PART_SIZE, write_archive
+from pack.write import LEVEL, write_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

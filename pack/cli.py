@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.platforms import Platform
+from pack.parts import PART_SIZE
 from pack.pipeline import Act
 from pack.spec import LOCAL, Accelerator
 from pack.workspace import CONDA_FORGE
-from pack.write import LEVEL, PART_SIZE
+from pack.write import LEVEL, RELEASE_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,7 +27,8 @@ Each act does all that come before it; what has not changed is not made again.
   archive   the prefix as a framed archive, with index and manifest
   stub      the launcher, frozen for that manifest
   stage     all of it in dist/PLATFORM/resources, for Electron's builder
-  verify    the staged launcher, run in hostile places"""
+  verify    the staged launcher, run in hostile places: dist/PLATFORM/verify.txt says what was found
+  release   the verified resources as files of a release page, with SBOM, report and checksums"""
 _EXAMPLES = """\
 examples:
   python -m pack stage                                        from conda-forge, for this machine
@@ -62,7 +64,7 @@ def parse(arguments: Sequence[str]) -> Request:
         accelerator=Accelerator(found.accelerator) if found.accelerator else None,
         channel=found.channel,
         locked=found.locked,
-        level=found.level,
+        level=found.level or (RELEASE_LEVEL if found.act == Act.RELEASE else LEVEL),
         part_size=found.part_size,
         as_json=found.json,
         traceback=found.traceback,
@@ -95,7 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--locked", action="store_true", help="refuse to solve: the lock has to be there, and fit")
     parser.add_argument(
-        "--level", type=_whole(1, 19), default=LEVEL, metavar="N", help="zstd's level, 1 to 19 (%(default)s)"
+        "--level",
+        type=_whole(1, 19),
+        metavar="N",
+        help=f"zstd's level, 1 to 19 ({LEVEL}; {RELEASE_LEVEL} for a release)",
     )
     parser.add_argument(
         "--part-size",

@@ -19,6 +19,7 @@ from pack.errors import NotBuilt, PlatformNotBuildable
 from pack.lock import Lock, read_lock
 from pack.prefix import install
 from pack.prune import prune, read_rules, table
+from pack.release import write_release
 from pack.solve import solve
 from pack.stage import stage
 from pack.stub import build_stub, needs_of_tools
@@ -45,6 +46,7 @@ class Act(StrEnum):
     STUB = "stub"
     STAGE = "stage"
     VERIFY = "verify"
+    RELEASE = "release"
 
 
 # What kind of machine builds for each platform.
@@ -91,6 +93,7 @@ def product(workspace: Workspace, act: Act) -> Path:
         Act.STUB: workspace.stubs,
         Act.STAGE: workspace.resources,
         Act.VERIFY: workspace.verification,
+        Act.RELEASE: workspace.release,
     }[act]
 
 
@@ -206,6 +209,17 @@ def _verify(workspace: Workspace, progress: Progress) -> None:
     verify(workspace.resources, workspace.project, workspace.verification, progress)
 
 
+def _release(workspace: Workspace, progress: Progress) -> None:
+    write_release(
+        workspace.resources,
+        workspace.verification,
+        workspace.release,
+        name=f"peft-studio-engine-{workspace.platform}-{workspace.accelerator}",
+        part_size=workspace.part_size,
+        progress=progress,
+    )
+
+
 _DEEDS: dict[Act, Deed] = {
     Act.CHANNEL: _channel,
     Act.LOCK: _lock,
@@ -214,4 +228,5 @@ _DEEDS: dict[Act, Deed] = {
     Act.STUB: _stub,
     Act.STAGE: _stage,
     Act.VERIFY: _verify,
+    Act.RELEASE: _release,
 }

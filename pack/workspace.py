@@ -118,3 +118,8 @@ class Workspace:
     def verification(self) -> Path:
         """The report of the last verification of the resources."""
         return self.resources.with_name("verify.json")
+
+    @property
+    def release(self) -> Path:
+        """What a release page shows of them."""
+        return self.resources.with_name("release")

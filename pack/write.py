@@ -12,19 +12,21 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
-from launcher.manifest import Entry, Frame, Index, Kind, Part
+from launcher.manifest import Entry, Frame, Index, Kind
 from pack.errors import MachinePathFound, PlaceholderLeft, SourceChanged
+from pack.parts import PART_SIZE, Parts
 from pack.source import Search
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
-    from typing import BinaryIO, Self
+    from typing import Self
 
+    from launcher.manifest import Part
     from pack.progress import Progress
     from pack.source import Source
 
-PART_SIZE = 2**31 - 1  # bytes: release hosts refuse 2 GiB, and accept one byte less
+ARCHIVE_NAME = "runtime.tar.zst"
 FRAME_SIZE = 16 * 1024 * 1024  # unpacked bytes: one for each core is what a restore holds in memory
 LEVEL = 7  # zstd's, for every day; docs/benchmarks.md compares
 RELEASE_LEVEL = 18  # minutes more for one builder, a tenth fewer bytes for each user
@@ -61,7 +63,7 @@ def write_archive(
     """
     ordered = sorted((source.path not in core, source.package, source.path, source) for source in sources)
     entries = []
-    with _Parts(folder, part_size) as parts, _Frames(parts, frame_size, level) as frames:
+    with Parts(folder, ARCHIVE_NAME, part_size) as parts, _Frames(parts, frame_size, level) as frames:
         group = None
         for number, (is_rest, package, _, source) in enumerate(ordered):
             if (is_rest, package) != group:
@@ -141,7 +143,7 @@ def threads_for(level: int, frame_size: int, cores: int) -> int:
 class _Frames:
     """Cuts a stream of bytes into frames, compresses them on all cores, and writes them in order."""
 
-    def __init__(self, parts: _Parts, size: int, level: int) -> None:
+    def __init__(self, parts: Parts, size: int, level: int) -> None:
         self.finished: list[Frame] = []
         self._parts = parts
         self._size = size
@@ -206,53 +208,3 @@ class _Frames:
         self._under_way -= length
         self.finished.append(Frame(self._parts.written, len(packed), length, hashlib.sha256(packed).hexdigest()))
         self._parts.write(packed)
-
-
-class _Parts:
-    """The archive's files: `runtime.tar.zst`, or numbered parts where one would be too large."""
-
-    def __init__(self, folder: Path, size: int) -> None:
-        self.finished: list[Part] = []
-        self.written = 0
-        self._folder = folder
-        self._size = size
-        self._stream: BinaryIO | None = None
-        self._room = 0
-        self._digest = hashlib.sha256()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self._close()
-        if kind is None and len(self.finished) == 1:
-            part = self.finished[0]
-            whole = Part(name="runtime.tar.zst", size=part.size, sha256=part.sha256)
-            (self._folder / part.name).rename(self._folder / whole.name)
-            self.finished = [whole]
-
-    def write(self, content: bytes) -> None:
-        rest = memoryview(content)
-        while rest:
-            if not self._room:
-                self._open_next()
-            assert self._stream is not None
-            piece = rest[: self._room]
-            self._stream.write(piece)
-            self._digest.update(piece)
-            self._room -= len(piece)
-            self.written += len(piece)
-            rest = rest[len(piece) :]
-
-    def _open_next(self) -> None:
-        self._close()
-        self._stream = (self._folder / f"runtime.tar.zst.{len(self.finished) + 1:03}").open("wb")
-        self._room, self._digest = self._size, hashlib.sha256()
-
-    def _close(self) -> None:
-        if self._stream is not None:
-            name = f"runtime.tar.zst.{len(self.finished) + 1:03}"
-            size = self._size - self._room
-            self.finished.append(Part(name=name, size=size, sha256=self._digest.hexdigest()))
-            self._stream.close()
-            self._stream = None

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from launcher.platforms import Platform
 from pack.errors import WrongAccelerator
+from pack.parts import PART_SIZE
 from pack.pipeline import Act, run
 from pack.spec import ACCELERATORS, LOCAL, Accelerator, Spec
 from pack.workspace import Workspace
-from pack.write import LEVEL, PART_SIZE
+from pack.write import LEVEL
 from tests.builders.backend import REPOSITORY, TOKEN, Backend, end
 
 if TYPE_CHECKING:

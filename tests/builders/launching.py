@@ -35,7 +35,8 @@ print(json.dumps({"event": "ended", "read": sys.stdin.read()}), flush=True)
 """
 
 # Permission bits mean nothing to root until it gives these two capabilities up (capabilities(7)).
-_UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+_IS_ROOT = sys.platform != "win32" and os.geteuid() == 0
+_UNPRIVILEGED = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if _IS_ROOT else []
 
 
 def packages(version: str = "1.0", ballast: int = 300_000) -> list[Package]:

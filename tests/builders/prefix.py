@@ -13,6 +13,8 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -41,6 +43,8 @@ class Package:
 
 
 def interpreter() -> str:
+    if sys.platform == "win32":
+        pytest.skip("the interpreter of a small prefix is a shell script")
     site = f'"$(dirname "$0")/../{SITE}"'
     # PYTHONSAFEPATH is the launcher's to set; PYTHONPATH stands in for a site-packages of the script's own.
     return f'#!/bin/sh\nPYTHONPATH={site} exec "{sys.executable}" "$@"\n'

@@ -14,10 +14,11 @@ import pack.__main__ as program
 from launcher.platforms import Platform
 from pack.cli import parse
 from pack.errors import ProgramFailed
+from pack.parts import PART_SIZE
 from pack.pipeline import RUNNERS, Act
 from pack.spec import Accelerator
 from pack.workspace import CONDA_FORGE
-from pack.write import LEVEL, PART_SIZE
+from pack.write import LEVEL, RELEASE_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,11 @@ def test_the_defaults_are_a_release_for_this_machine() -> None:
     assert (request.accelerator, request.locked, request.as_json) == (None, False, False)
     assert (request.level, request.part_size) == (LEVEL, PART_SIZE)
     assert request.project.is_absolute()
+
+
+def test_a_release_is_packed_smaller_unless_a_level_is_named() -> None:
+    assert parse(["release"]).level == RELEASE_LEVEL > LEVEL
+    assert parse(["release", "--level", "3"]).level == 3
 
 
 def test_every_option_is_understood() -> None:

@@ -76,7 +76,7 @@ def test_no_act_runs_after_one_that_failed(last: Act, failing: dict[Act, BaseExc
 
 
 def test_the_order_is_the_one_in_which_each_act_needs_the_one_before() -> None:
-    assert ACTS == [Act.CHANNEL, Act.LOCK, Act.PREFIX, Act.ARCHIVE, Act.STUB, Act.STAGE, Act.VERIFY]
+    assert ACTS == [Act.CHANNEL, Act.LOCK, Act.PREFIX, Act.ARCHIVE, Act.STUB, Act.STAGE, Act.VERIFY, Act.RELEASE]
 
 
 @pytest.mark.parametrize("act", [act for act in ACTS if act not in {Act.CHANNEL, Act.LOCK}])
@@ -106,7 +106,7 @@ def test_each_platform_has_a_runner_and_no_two_platforms_one() -> None:
 @given(
     one=st.sampled_from(list(Platform)),
     other=st.sampled_from(list(Platform)),
-    act=st.sampled_from([Act.LOCK, Act.PREFIX, Act.ARCHIVE, Act.STAGE, Act.VERIFY]),
+    act=st.sampled_from([Act.LOCK, Act.PREFIX, Act.ARCHIVE, Act.STAGE, Act.VERIFY, Act.RELEASE]),
     channel=st.sampled_from([LOCAL, CONDA_FORGE]),
 )
 def test_products_of_two_platforms_never_meet(one: Platform, other: Platform, act: Act, channel: str) -> None:

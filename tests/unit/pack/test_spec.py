@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from launcher.platforms import Platform
 from pack.errors import SpecInvalid, WrongAccelerator
-from pack.spec import Accelerator, Spec
+from pack.spec import ACCELERATORS, Accelerator, Spec
 
 ENVIRONMENT = Path(__file__).parents[3] / "environment.yml"
 
@@ -128,3 +129,17 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
         Spec.from_path(absent, platform=Platform.LINUX_64)
     with pytest.raises(SpecInvalid, match="not UTF-8"):
         Spec.from_path(binary, platform=Platform.LINUX_64)
+
+
+def test_what_is_released_is_what_environment_yml_chooses_and_builds_beside_it_that_every_platform_has() -> None:
+    noxfile = ast.parse((ENVIRONMENT.parent / "noxfile.py").read_bytes())
+    builds = next(
+        ast.literal_eval(node.value)
+        for node in noxfile.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BUILDS"
+    )
+
+    assert list(builds) == list(Platform)
+    for platform, accelerators in builds.items():
+        assert accelerators[0] == Spec.from_path(ENVIRONMENT, platform=Platform(platform)).accelerator
+        assert set(accelerators) <= set(ACCELERATORS[Platform(platform)])
