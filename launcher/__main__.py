@@ -76,7 +76,7 @@ def act(request: Request, release: Release, report: Report, environment: Mapping
             found: Resources | LauncherError = Resources.open(folder, platform)
         except LauncherError as error:
             found = error
-        status(home, report, release, found)
+        status(home, report, release, found, environment)
         return
     resources = Resources.open(folder, platform)
     check_system(resources.manifest, platform.system_versions(), folder / MANIFEST_NAME)

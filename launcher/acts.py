@@ -13,10 +13,13 @@ from launcher.events import Result, Surveyed
 from launcher.locks import home_to_ourselves, slot_to_ourselves
 from launcher.plan import Complete, Install, Launch, Restore, damage_of, name_of
 from launcher.record import withdraw
+from launcher.surroundings import find_warnings
 from launcher.survey import find_extra, measure, require_whole, survey_fully, survey_quickly
 from launcher.whole import make_surely_whole, make_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from launcher.disk import Disk
     from launcher.home import Home
     from launcher.plan import State
@@ -64,7 +67,13 @@ def repair(scene: Scene) -> None:
     scene.report.say(Result("repair", _findings(scene, state) | answer))
 
 
-def status(home: Home, report: Report, release: Release, resources: Resources | LauncherError) -> None:
+def status(
+    home: Home,
+    report: Report,
+    release: Release,
+    resources: Resources | LauncherError,
+    environment: Mapping[str, str],
+) -> None:
     """Answer what is installed; a problem with the resources is part of the answer."""
     answer: dict[str, Any] = {"version": release.version, "home": str(home.root)}
     if isinstance(resources, LauncherError):
@@ -94,6 +103,7 @@ def status(home: Home, report: Report, release: Release, resources: Resources | 
                 "resources": str(resources.folder),
                 "manifest": "run from source: no digest to check" if release.manifest is None else release.manifest,
                 "otherSlots": others,
+                "warnings": find_warnings(manifest, home.root, manifest.platform, environment),
             },
         )
     )

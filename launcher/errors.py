@@ -305,6 +305,7 @@ _MENDS: dict[int | None, str] = {
     errno.ELOOP: "Remove the links that lead in a circle",
     errno.ENAMETOOLONG: "Shorten the names of the folders",
     errno.EINVAL: "Give the folder a plain name",
+    errno.ENOTSUP: "Give the disk a file system that keeps both",
     errno.EFBIG: "Raise the limit on the size of files",
     errno.ENOENT: "Start again, since something removed it meanwhile",
 }

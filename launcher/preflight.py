@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # MAX_PATH of https://learn.microsoft.com/windows/win32/fileio/maximum-file-path-limitation, its NUL left out.
 _WINDOWS_LIMIT = 259
+_LONG_LIMIT = 32_766
 
 
 def check_system(manifest: Manifest, versions: Mapping[str, str], path: Path) -> None:
@@ -29,23 +30,25 @@ def check_system(manifest: Manifest, versions: Mapping[str, str], path: Path) ->
     needs = {"glibc": manifest.floor.glibc, "macOS": manifest.floor.macos}
     for what, need in needs.items():
         found = versions.get(what)
-        if need is not None and (found is None or _numbers(found) < _numbers(need)):
+        if need is not None and (found is None or numbers(found) < numbers(need)):
             raise SystemTooOld(path, what, need, found)
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def numbers(version: str) -> tuple[int, ...]:
+    """Return a version's numbers, to compare it by."""
     return tuple(int(number) for number in version.split("."))
 
 
-def check_path(slot: Path, manifest: Manifest, platform: Platform) -> None:
+def check_path(slot: Path, manifest: Manifest, platform: Platform, *, long_paths: bool) -> None:
     """Raise PathNotText where no text can hold the slot's path.
 
-    Raise PathTooLong where it does not fit Windows' limit, or a binary's placeholder.
+    Raise PathTooLong where it does not fit a binary's placeholder, or Windows' limit, unless the machine's setting
+    allows `long_paths`.
     """
     if not is_text(str(slot)):
         raise PathNotText(slot)
     if platform.is_windows:
-        length, limit = len(str(slot)), _WINDOWS_LIMIT - 1 - manifest.longest_path
+        length, limit = len(str(slot)), (_LONG_LIMIT if long_paths else _WINDOWS_LIMIT) - 1 - manifest.longest_path
     elif manifest.placeholder is not None:
         length, limit = len(str(slot).encode()), manifest.placeholder
     else:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from launcher.errors import bytes_text
 from launcher.events import Failed, Installed, Result, Retrying, Starting, Step, Surveyed, Waiting, to_dict
@@ -46,7 +46,7 @@ class Report:
     def say(self, event: Event) -> None:
         """Say an event; all but steps go into the log too."""
         if not isinstance(event, Step):
-            self._write_log(event)
+            self._write_log(to_dict(event))
         if self.as_json:
             print(json.dumps(to_dict(event)), file=self.answer, flush=True)
         elif isinstance(event, Result):
@@ -65,6 +65,13 @@ class Report:
         log = str(self.log) if self.log is not None else None
         path = str(error.path) if error.path is not None else None
         self.say(Failed(error.code, error.message, error.remedy, path, log))
+
+    def warn(self, text: str) -> None:
+        """Say what stops nothing and a person should know."""
+        self._write_log({"event": "warning", "message": text})
+        if not self.quiet:
+            self._end_bar()
+            print(f"warning: {text}", file=self.talk, flush=True)
 
     def step(self, name: StepName, unit: Unit) -> Callable[[int, int], None]:
         """Return what to call as `(done, total)` while the step goes on."""
@@ -107,10 +114,10 @@ class Report:
             print(file=self.talk, flush=True)
             self._bar_shown = False
 
-    def _write_log(self, event: Event) -> None:
+    def _write_log(self, what: dict[str, Any]) -> None:
         if self.log is None:
             return
-        line = json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **to_dict(event)})
+        line = json.dumps({"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **what})
         try:
             if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT:
                 self.log.replace(self.log.with_name(self.log.name + ".1"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from launcher.disk import disk_errors
 from launcher.environ import clean_environment
 from launcher.events import Installed, Surveyed
+from launcher.host import long_paths
 from launcher.locks import home_to_ourselves, slot_to_ourselves
 from launcher.plan import Complete, Core, Install, Launch, Ready, Restore, damage_of, decide, name_of
 from launcher.preflight import check_path
@@ -120,7 +121,7 @@ def prepare_home(scene: Scene) -> None:
     Raises PathTooLong or PathNotText before anything is made, and HomeNotWritable where it cannot be.
     """
     home = scene.home
-    check_path(scene.slot, scene.manifest, scene.platform)
+    check_path(scene.slot, scene.manifest, scene.platform, long_paths=long_paths())
     with disk_errors(home.root):
         for folder in (home.root, home.runtimes, home.receipts, home.logs):
             scene.disk.make_folders(folder)
@@ -166,6 +167,7 @@ def _write(
 
     home, manifest, disk, slot = scene.home, scene.manifest, scene.disk, scene.slot
     scene.resources.check_parts()
+    _look_around(scene)
     # The room for what follows the core is asked for before the core is begun.
     check_room(home, [*entries, *(index.entries[manifest.core :] if part is Extent.CORE else ())], disk)
     with disk_errors(home.root):
@@ -181,6 +183,16 @@ def _write(
             record(home, manifest, index, part, disk)
         end_journal(home, manifest.slot_name, disk)
     scene.report.say(Installed(str(slot), manifest.runtime, part.value))
+
+
+def _look_around(scene: Scene) -> None:
+    """Say what a person should know of this computer; raise HomeNotWritable where the runtime cannot be kept there."""
+    from launcher.host import file_system
+    from launcher.surroundings import check_file_system, find_warnings
+
+    for warning in find_warnings(scene.manifest, scene.home.root, scene.platform, scene.environment):
+        scene.report.warn(warning)
+    check_file_system(scene.home.root, file_system(scene.home.root), scene.platform)
 
 
 def _outstanding(scene: Scene, index: Index) -> list[Entry]:

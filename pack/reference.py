@@ -76,6 +76,7 @@ ANSWERS = {
         "resources": "the folder of manifest and archive",
         "manifest": "the sha256 of the manifest that this launcher was made for",
         "otherSlots": "names of other runtimes in this home",
+        "warnings": "what a person should know of driver and home",
         "problem": "in the place of all from state on: what is wrong with the manifest {code, message, remedy}",
     },
     "remove": {

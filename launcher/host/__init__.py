@@ -9,9 +9,12 @@ if sys.platform == "win32":
         Lock,
         become,
         boot_identity,
+        cuda_driver,
         end_with_stdin,
+        file_system,
         flush_file_system,
         flush_to_the_medium,
+        long_paths,
         spawn_behind,
     )
 else:
@@ -19,9 +22,12 @@ else:
         Lock,
         become,
         boot_identity,
+        cuda_driver,
         end_with_stdin,
+        file_system,
         flush_file_system,
         flush_to_the_medium,
+        long_paths,
         spawn_behind,
     )
 
@@ -29,8 +35,11 @@ __all__ = [
     "Lock",
     "become",
     "boot_identity",
+    "cuda_driver",
     "end_with_stdin",
+    "file_system",
     "flush_file_system",
     "flush_to_the_medium",
+    "long_paths",
     "spawn_behind",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import fcntl
 import os
+import re
 import select
 import sys
 from contextlib import suppress
@@ -74,6 +75,44 @@ def boot_identity() -> str | None:
             return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() or None
         except OSError:
             return None
+
+
+def cuda_driver() -> str | None:
+    """Return the version of NVIDIA's driver, "" where it is there and does not tell, None where there is none."""
+    try:
+        text = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        # Under Windows Subsystem for Linux the driver is Windows' own.
+        return "" if Path("/usr/lib/wsl/lib/libcuda.so.1").exists() else None
+    found = re.search(r"Kernel Module.*?\s(\d+(?:\.\d+)+)\s", text)
+    return found[1] if found else ""
+
+
+def file_system(folder: Path) -> str | None:
+    """Return the name of the file system of `folder`, or of the nearest folder above it that is there."""
+    place, mounts = folder.resolve(), {}
+    if sys.platform == "darwin":
+        import subprocess
+
+        listed = subprocess.run(["/sbin/mount"], capture_output=True, text=True, check=False).stdout
+        mounts = {found[1]: found[2] for found in re.finditer(r" on (.+) \((\w+)", listed)}
+    else:
+        # The last of several mounts on one folder is the one that is seen (proc_pid_mountinfo(5)).
+        with suppress(OSError):
+            listed = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+            rows = (line.partition(" - ") for line in listed.splitlines())
+            mounts = {_plain(left.split()[4]): right.split()[0] for left, _, right in rows}
+    return next((mounts[str(above)] for above in (place, *place.parents) if str(above) in mounts), None)
+
+
+def _plain(mount: str) -> str:
+    """Return a mount point's path: the kernel writes blanks in octal."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), mount)
+
+
+def long_paths() -> bool:
+    """Return True: no path here is too long for the system that fits into a placeholder."""
+    return True
 
 
 def flush_file_system(root: Path) -> bool:

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import threading
+import winreg
+from contextlib import suppress
 from ctypes import wintypes
 from typing import TYPE_CHECKING, NoReturn
 
@@ -29,6 +31,8 @@ _LOCKED_BYTE = 1 << 30  # far behind the PID: a locked range cannot be read by o
 _STD_INPUT_HANDLE, _FILE_TYPE_PIPE, _ERROR_BROKEN_PIPE = 2**32 - 10, 3, 109
 _JOB_EXTENDED_LIMITS, _KILL_ON_JOB_CLOSE = 9, 0x2000
 _SYSTEM_TIME_OF_DAY = 3
+_FILE_SYSTEM = r"SYSTEM\CurrentControlSet\Control\FileSystem"
+_DISPLAYS = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"
 _WATCH = 0.1  # seconds between two questions whether standard input has ended
 _over = threading.Event()  # set once this process only waits for its backend, which ends by itself
 _behind: list[tuple[subprocess.Popen[bytes], int]] = []  # kept open as long as this process lives
@@ -120,6 +124,32 @@ def boot_identity() -> str | None:
         _SYSTEM_TIME_OF_DAY, answer, ctypes.sizeof(answer), ctypes.byref(wintypes.ULONG())
     )
     return f"{answer[0]:x}" if status == 0 and answer[0] else None
+
+
+def cuda_driver() -> str | None:
+    """Return the version of NVIDIA's driver, "" where it is there and does not tell, None where there is none."""
+    with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _DISPLAYS) as displays:
+        for number in range(winreg.QueryInfoKey(displays)[0]):
+            with suppress(OSError), winreg.OpenKey(displays, winreg.EnumKey(displays, number)) as display:
+                if winreg.QueryValueEx(display, "ProviderName")[0] == "NVIDIA":
+                    # NVIDIA's own number is the end of Windows': 31.0.15.3623 is 536.23.
+                    digits = str(winreg.QueryValueEx(display, "DriverVersion")[0]).replace(".", "")[-5:]
+                    return f"{digits[:3]}.{digits[3:]}" if digits.isdecimal() else ""
+    return None
+
+
+def file_system(folder: Path) -> str | None:
+    """Return the name of the file system of `folder`."""
+    name = ctypes.create_unicode_buffer(64)
+    told = _kernel32.GetVolumeInformationW(folder.anchor, None, 0, None, None, None, name, len(name))
+    return name.value if told else None
+
+
+def long_paths() -> bool:
+    """Whether the machine's setting lets paths be longer than 260 characters."""
+    with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _FILE_SYSTEM) as settings:
+        return bool(winreg.QueryValueEx(settings, "LongPathsEnabled")[0])
+    return False
 
 
 def flush_file_system(_root: Path) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = int(os.environ.get("PEFT_STUDIO_TEST_KILLS", "10"))  # a release is tried with 200
-FILES = 600
+FILES = 1000  # of Python, each with its bytecode
 
 
 @pytest.fixture(scope="module")
