@@ -1,7 +1,7 @@
 """Our archive beside conda-pack's, from one prefix in one run: `python -m tests.bench_archive [--prefix DIR]`.
 
 Prints Markdown tables for docs/benchmarks.md. Each archive is made by a process of its own, so that its peak memory
-is its own. Nothing here passes or fails.
+is its own; of several rounds the medians count. Nothing here passes or fails.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import conda_pack
 
@@ -27,7 +29,7 @@ from pack.bytecode import with_bytecode
 from pack.condapack import collect
 from pack.progress import silent
 from pack.prune import prune, read_rules
-from pack.write import LEVEL, Written, write_archive
+from pack.write import LEVEL, RELEASE_LEVEL, Written, write_archive
 from tests.builders.backend import REPOSITORY
 from tests.builders.sources import SMALL_MANIFEST
 
@@ -54,23 +56,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prefix", type=Path, default=REPOSITORY / "build" / f"{HERE}-cpu" / "prefix")
     parser.add_argument("--accelerator", default="cpu")
-    parser.add_argument("--levels", type=int, nargs="*", default=[3, LEVEL])
+    parser.add_argument("--levels", type=int, nargs="*", default=[LEVEL, RELEASE_LEVEL])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--cores", type=int, default=os.cpu_count(), help="compress as many frames at once as these would"
+    )
     parser.add_argument("--make", nargs=2, metavar=("WAY", "FOLDER"), help=argparse.SUPPRESS)
     request = parser.parse_args()
     if request.make:
-        make(request.make[0], request.prefix, Path(request.make[1]), request.accelerator)
+        with patch("os.cpu_count", return_value=request.cores):
+            make(request.make[0], request.prefix, Path(request.make[1]), request.accelerator)
         return
-    compare(request.prefix, request.accelerator, request.levels)
+    compare(request.prefix, request.accelerator, request.levels, request.rounds, request.cores)
     show_store(request.prefix)
+    show_core(request.prefix.with_name("archive"))
 
 
-def compare(prefix: Path, accelerator: str, levels: Sequence[int]) -> None:
+def compare(prefix: Path, accelerator: str, levels: Sequence[int], rounds: int, cores: int) -> None:
     """Print how long each way of archiving takes, how large the archive is, and how much memory it takes."""
     ways = ["conda-pack tar.gz", "conda-pack tar.zst", *(f"ours, level {level}" for level in levels)]
-    ways += [f"ours pruned, level {LEVEL}", f"what ships (pruned, with bytecode), level {LEVEL}"]
-    found = {way: measure(way, prefix, accelerator) for way in ways}
+    ways += [f"ours pruned, level {LEVEL}", *(f"what ships (pruned, with bytecode), level {level}" for level in levels)]
+    measured = [{way: measure(way, prefix, accelerator, cores) for way in ways} for _ in range(rounds)]
+    found = {way: middle([one[way] for one in measured]) for way in ways}
     gz, zst = found["conda-pack tar.gz"], found["conda-pack tar.zst"]
-    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}, {prefix.parent.name}\n")
+    print(f"{cores} cores, Python {sys.version.split()[0]}, {prefix.parent.name}, rounds: {rounds}\n")
     print("| way | seconds | × tar.zst | CPU seconds | MB | × tar.gz | × tar.zst | peak MiB |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for way, made in found.items():
@@ -81,10 +90,17 @@ def compare(prefix: Path, accelerator: str, levels: Sequence[int]) -> None:
         )
 
 
-def measure(way: str, prefix: Path, accelerator: str) -> Made:
+def middle(rounds: Sequence[Made]) -> Made:
+    """Return the medians of several rounds, and of memory the most."""
+    seconds, work = median(made.seconds for made in rounds), median(made.work for made in rounds)
+    return Made(seconds, work, rounds[0].size, max(made.memory for made in rounds))
+
+
+def measure(way: str, prefix: Path, accelerator: str, cores: int) -> Made:
     """Make an archive in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tests.bench_archive", "--prefix", str(prefix), "--accelerator", accelerator]
+        command += ["--cores", str(cores)]
         began = time.monotonic()
         process = subprocess.Popen([*command, "--make", way, folder], stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
@@ -133,6 +149,15 @@ def show_store(prefix: Path) -> None:
         total = sum(frame.size for frame in again.frames)
         print(f"After a change in {CHANGED}: {kept / size:.2%} of the bytes of other packages' frames are the same;")
         print(f"{(total - kept) / 1e6:.1f} of {total / 1e6:.1f} MB are new.")
+
+
+def show_core(folder: Path) -> None:
+    """Print how much comes first of the archive that the archive act left in `folder`."""
+    resources = Resources.open(folder, HERE)
+    index, core = resources.read_index(), resources.manifest.core
+    frames = {entry.frame for entry in index.entries[:core] if entry.size}
+    size, packed = sum(e.size for e in index.entries[:core]), sum(index.frames[number].size for number in frames)
+    print(f"The core: {core:,} of {len(index.entries):,} entries, {size / 1e6:.0f} MB, {packed / 1e6:.1f} MB packed.")
 
 
 def read_one(written: Written, folder: Path, entry: Entry, slot: Path) -> tuple[float, int]:

@@ -21,8 +21,6 @@ from tests.builders.prefix import Package, make_prefix, small_packages
 from tests.builders.runtime import small_core
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from launcher.manifest import Manifest
 
 EPOCH = 1_700_000_000
@@ -46,14 +44,6 @@ def archive(root: Path, prefix: Path, **options: Any) -> Manifest:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture
-def umask() -> Iterator[None]:
-    """Whatever a test sets the umask to, it is as before afterwards."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.mark.usefixtures("umask")

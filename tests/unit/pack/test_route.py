@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import threading
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +26,8 @@ from tests.builders.wheels import build_project
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from launcher.manifest import Manifest
 
 pytestmark = pytest.mark.skipif(Platform.current() is not Platform.LINUX_64, reason="the channel is for linux-64")
 
@@ -87,17 +91,10 @@ def project(tmp_path: Path) -> Path:
     return project
 
 
-@pytest.mark.parametrize("scheme", ["file", "http"])
-def test_packages_of_a_channel_become_a_prefix_and_an_archive(scheme: str, forge: Path, project: Path) -> None:
-    with served(forge) as address:
-        channel = address if scheme == "http" else forge.as_uri()
-        assert main(["prefix", "--channel", channel, "--project", str(project)]) == 0
-        # The lock is all that a second build needs to know; to solve again is refused, and not needed.
-        assert main(["prefix", "--channel", channel, "--project", str(project), "--locked"]) == 0
-    prefix = project / "build" / "linux-64-cpu" / "prefix"
-    assert list(unmanaged(prefix)) == []
-    manifest = build_archive(
-        prefix,
+def archived(project: Path, channel: str) -> Manifest:
+    """Archive the prefix that was made in a checkout."""
+    return build_archive(
+        project / "build" / "linux-64-cpu" / "prefix",
         project / "archive",
         platform=Platform.current(),
         accelerator="cpu",
@@ -111,6 +108,18 @@ def test_packages_of_a_channel_become_a_prefix_and_an_archive(scheme: str, forge
         progress=silent,
         level=1,
     )
+
+
+@pytest.mark.parametrize("scheme", ["file", "http"])
+def test_packages_of_a_channel_become_a_prefix_and_an_archive(scheme: str, forge: Path, project: Path) -> None:
+    with served(forge) as address:
+        channel = address if scheme == "http" else forge.as_uri()
+        assert main(["prefix", "--channel", channel, "--project", str(project)]) == 0
+        # The lock is all that a second build needs to know; to solve again is refused, and not needed.
+        assert main(["prefix", "--channel", channel, "--project", str(project), "--locked"]) == 0
+    prefix = project / "build" / "linux-64-cpu" / "prefix"
+    assert list(unmanaged(prefix)) == []
+    manifest = archived(project, channel)
     assert dict(manifest.packages) == {"python": manifest.packages["python"], "pytorch": "2.13.0"}
     assert "127.0.0.1" not in manifest.channel or scheme == "http"
 
@@ -134,6 +143,25 @@ def test_a_locked_build_asks_no_channel_and_takes_the_backend_as_it_is(
     (project / "environment.yml").write_text(ENVIRONMENT.replace("alpha=1.0", "alpha=1.1"))
     assert main([*build, "--locked"]) == 44
     assert "environment.yml, line 6 asks for alpha ==1.1; it holds alpha 1.0" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("umask")
+def test_one_lock_installed_in_two_folders_under_two_umasks_gives_the_same_bytes(
+    forge: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    channel, other = forge.as_uri(), tmp_path / "the checkout of another, é"
+    os.umask(0o022)
+    assert main(["lock", "--channel", channel, "--project", str(project)]) == 0
+    shutil.copytree(project, other, ignore=shutil.ignore_patterns("prefix", "pkgs", "channel-additions"))
+    found = []
+    for place, mask in ((project, 0o022), (other, 0o077)):
+        os.umask(mask)
+        assert main(["prefix", "--channel", channel, "--project", str(place), "--locked"]) == 0
+        archived(place, channel)
+        folder = place / "archive"
+        found.append({p.relative_to(folder): p.read_bytes() for p in folder.rglob("*") if p.is_file()})
+    assert found[0] == found[1]
 
 
 def test_a_channel_that_does_not_answer_ends_the_build(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from pack.write import FRAME_SIZE, compression, threads_for, write_archive
 from tests.builders.sources import expected, file, folder, link, on_disk, pack_sources, restored, untarred
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SMALL = 4096  # bytes of a frame, so that little sources make many
@@ -201,6 +201,43 @@ def test_threads_are_as_many_as_cores_or_as_fit_into_the_memory(level: int) -> N
     context = compression(level, FRAME_SIZE, FRAME_SIZE)
     threads = threads_for(level, FRAME_SIZE, 256)
     assert threads * (context.estimated_compression_context_size() + 2 * FRAME_SIZE) < 384 * 1024 * 1024
+
+
+class IdlePool:
+    """Threads that never get to run: work is done when its result is asked for. Knows the most bytes that waited."""
+
+    most = 0
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        self._waiting = 0
+
+    def submit(self, work: Callable[[bytes], bytes], content: bytes) -> IdlePool.Result:
+        self._waiting += len(content)
+        IdlePool.most = max(IdlePool.most, self._waiting)
+        return IdlePool.Result(self, work, content)
+
+    def shutdown(self, *, cancel_futures: bool) -> None:
+        assert cancel_futures
+
+    class Result:
+        def __init__(self, pool: IdlePool, work: Callable[[bytes], bytes], content: bytes) -> None:
+            self._pool, self._work, self._content = pool, work, content
+
+        def result(self) -> bytes:
+            self._pool._waiting -= len(self._content)
+            return self._work(self._content)
+
+
+def test_however_large_a_file_and_slow_the_cores_no_more_waits_than_a_frame_for_each_and_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pack.write.ThreadPoolExecutor", IdlePool)
+    monkeypatch.setattr(IdlePool, "most", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    sources = [file("large", bytes(100 * SMALL)), *(file(f"{number}", bytes(99), f"p{number}") for number in range(50))]
+    pack_sources(tmp_path, sources, frame_size=SMALL)
+    assert IdlePool.most == (8 + 2) * SMALL
 
 
 def test_what_comes_first_lies_in_frames_of_its_own(tmp_path: Path) -> None:
