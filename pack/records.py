@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 FOLDER = "conda-meta/"
 # When and where it was installed, and who asked for it: true of this machine alone.
 _OF_THIS_MACHINE = frozenset(
-    {"timestamp", "requested_spec", "requested_specs", "extracted_package_dir", "package_tarball_full_path", "link"}
+    {
+        *("timestamp", "indexed_timestamp", "requested_spec", "requested_specs"),
+        *("extracted_package_dir", "package_tarball_full_path", "link"),
+    }
 )
 _TOKEN = re.compile("/t/[^/]+")  # how conda writes a channel's secret into its address
 
