@@ -12,7 +12,7 @@ from launcher.acts import install, remove, repair, status, verify
 from launcher.cli import Act, asks_for_json, parse
 from launcher.disk import Disk, disk_errors
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError, WrongCommandLine
-from launcher.home import find_home
+from launcher.home import find_home, find_way
 from launcher.host import end_with_stdin
 from launcher.manifest import MANIFEST_NAME
 from launcher.platforms import Platform
@@ -66,6 +66,12 @@ def act(request: Request, release: Release, report: Report, environment: Mapping
     home = find_home(request.home, environment)
     with disk_errors(home.root):
         report.log = home.log if home.logs.is_dir() else None
+    if request.act is not Act.STATUS and home.arriving.exists():
+        from launcher.move import finish_move
+
+        finish_move(home, disk, report)
+        if request.target is not None and request.target.absolute() == home.root:
+            return
     folder = (request.resources or default_resources(platform)).absolute()
     if request.act is Act.REMOVE:
         if not request.user_files_too or confirmed(f"Remove {home.user_files} with all your work in it?"):
@@ -77,6 +83,15 @@ def act(request: Request, release: Release, report: Report, environment: Mapping
         except LauncherError as error:
             found = error
         status(home, report, release, found, environment)
+        return
+    if request.target is not None:
+        from launcher.move import move_home
+
+        try:
+            manifest = Resources.open(folder, platform).manifest
+        except LauncherError:
+            manifest = None  # it would say how long a path and how much room the runtime needs
+        move_home(find_way(request.home, environment), request.target, disk, platform, report, manifest)
         return
     resources = Resources.open(folder, platform)
     check_system(resources.manifest, platform.system_versions(), folder / MANIFEST_NAME)

@@ -37,6 +37,7 @@ class Act(StrEnum):
     REPAIR = "repair"
     STATUS = "status"
     REMOVE = "remove"
+    MOVE_HOME = "move-home"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,7 @@ class Request:
     """A command line, understood."""
 
     act: Act
+    target: Path | None  # the folder to move to
     resources: Path | None
     home: Path | None
     user_files_too: bool
@@ -60,13 +62,15 @@ def parse(arguments: Sequence[str], version: str) -> Request:
     cut = _cut(arguments)
     parser = _parser(version)
     found = parser.parse_args(arguments[:cut])
-    if found.all and found.act != Act.REMOVE:
+    act = Act.MOVE_HOME if found.move_home else found.act
+    if found.all and act != Act.REMOVE:
         parser.error("--all goes with --remove")
     backend_arguments = tuple(arguments[cut + 1 :])
-    if backend_arguments and found.act != Act.RUN:
+    if backend_arguments and act != Act.RUN:
         parser.error("arguments after -- are the backend's: they go with no other act")
     return Request(
-        act=found.act,
+        act=act,
+        target=found.move_home,
         resources=found.resources,
         home=found.home,
         user_files_too=found.all,
@@ -121,6 +125,7 @@ def _parser(version: str) -> argparse.ArgumentParser:
         (Act.REMOVE, "remove this app's runtimes"),
     ):
         acts.add_argument(f"--{act}", dest="act", action="store_const", const=act, help=text)
+    acts.add_argument("--move-home", type=_folder, metavar="DIR", help="move the home (another disk) and remember it")
     parser.add_argument("--all", action="store_true", help="with --remove: the user's own files too, after asking")
     places = parser.add_argument_group("places")
     places.add_argument(

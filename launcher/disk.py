@@ -72,6 +72,25 @@ class Disk:
         # The umask of whoever started us has a say in what open() makes, and none in what an entry is.
         path.chmod(mode)
 
+    def copy(self, source: Path, path: Path) -> None:
+        """Copy a file or a link durably, with its mode and times, in the place of whatever is there."""
+        from shutil import copyfile, copystat
+
+        if source.is_symlink():
+            self.link(path, str(source.readlink()))
+        else:
+            # What others may not read is not readable while it comes, and what nobody may write is written first.
+            self.create(path, b"", 0o600)
+            copyfile(source, path)
+            _with(path, os.fsync)
+        copystat(source, path, follow_symlinks=False)
+
+    def copy_mode(self, source: Path, path: Path) -> None:
+        """Give a folder the mode and the times of another."""
+        from shutil import copystat
+
+        copystat(source, path)
+
     def note(self, path: Path, content: bytes) -> None:
         """Write over a small file, or make it: for what may be lost, and what others may remove meanwhile."""
         descriptor = os.open(path, _OLD | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -123,7 +142,7 @@ class Disk:
         self.flush_folder(path.parent)
 
     def replace(self, path: Path, target: Path) -> None:
-        """Give a file the name of another, in whose place it is from one moment to the next."""
+        """Rename: a file takes the place of another from one moment to the next, a folder one that is free."""
         path.replace(target)
 
     def flush(self, path: Path) -> None:

@@ -53,6 +53,10 @@ class Node:
         """Return this text, or None for null."""
         return None if self.value is None else self.text()
 
+    def flag(self) -> bool:
+        """Return whether this is true."""
+        return self._expect(bool)
+
     def number(self) -> int:
         """Return this whole number, zero or above."""
         value = self._expect(int)

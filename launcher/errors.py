@@ -19,7 +19,9 @@ EngineError
     ├── ArchiveUnreadable    archive-unreadable    93
     ├── HomeWithoutLocks     home-without-locks    94
     ├── PathNotText          path-not-text         95
-    └── SystemTooOld         system-too-old        96
+    ├── SystemTooOld         system-too-old        96
+    ├── HomeMissing          home-missing          97
+    └── PlaceUnusable        place-unusable        98
 """
 
 from __future__ import annotations
@@ -192,6 +194,28 @@ class HomeNotWritable(LauncherError):
     def __init__(self, path: Path, reason: str, number: int | None = None) -> None:
         mend = _MENDS.get(number, "Give your user the right to write there")
         super().__init__(f"{path} cannot be written: {reason}.", f"{mend}, or choose another folder with --home.", path)
+
+
+class HomeMissing(LauncherError):
+    """The home was moved, and is not where `note` says; it is on a disk that is not connected, for all we know."""
+
+    code, exit_status = "home-missing", 97
+
+    def __init__(self, path: Path, note: Path) -> None:
+        super().__init__(
+            f"{path}, where your work and the engine were moved to, is not there.",
+            f"Connect the disk that holds it and start again; should it be gone for good, remove {note} to begin anew.",
+            path,
+        )
+
+
+class PlaceUnusable(LauncherError):
+    """A folder or file that the command line names cannot be used for what was asked; `reason` says why."""
+
+    code, exit_status = "place-unusable", 98
+
+    def __init__(self, path: Path, reason: str, instead: str) -> None:
+        super().__init__(f"{path} cannot be used: {reason}.", f"Name {instead}.", path)
 
 
 class PathTooLong(LauncherError):

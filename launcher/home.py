@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from launcher.errors import HomeNotWritable
+from launcher.document import Node
+from launcher.errors import HomeMissing, HomeNotWritable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,6 +50,16 @@ class Home:
         return self.root / "progress.json"
 
     @property
+    def location(self) -> Path:
+        """The note that a home which moved away leaves behind: the folder where it is now."""
+        return self.root / "location"
+
+    @property
+    def arriving(self) -> Path:
+        """The note of a home that is on its way to here."""
+        return self.root / "arriving.json"
+
+    @property
     def logs(self) -> Path:
         """The folder of logs."""
         return self.root / "logs"
@@ -85,26 +97,88 @@ class Home:
 
 
 def find_home(chosen: Path | None, environment: Mapping[str, str]) -> Home:
-    """Return the home: `chosen`, else PEFT_STUDIO_HOME, else what `location` in the default home names, else that.
+    """Return the home; raise HomeMissing, or HomeNotWritable, as `find_way` and the disk have it."""
+    *notes, home = find_way(chosen, environment)
+    # What a note leads to was a home when it was written: an empty folder there is a disk that is not connected.
+    if notes and not home.lock.exists():
+        raise HomeMissing(home.root, notes[-1].location)
+    return home
 
-    Raises HomeNotWritable where `location` is there and names no folder.
+
+def find_way(chosen: Path | None, environment: Mapping[str, str]) -> tuple[Home, ...]:
+    """Return where the home was looked for, one after another, and last where it is.
+
+    The first is `chosen`, else what PEFT_STUDIO_HOME names, else the default; where a home has moved away, its
+    `location` leads on. Raises HomeNotWritable where such a note names no folder, or leads in a circle.
     """
+    way = [Home(_first(chosen, environment))]
+    while (following := _moved_to(way[-1])) is not None:
+        if Home(following) in way:
+            raise HomeNotWritable(way[-1].location, f"it leads back to {following}")
+        way.append(Home(following))
+    return tuple(way)
+
+
+def read_note(path: Path) -> Path | None:
+    """Return the folder that a `location` names, None where there is no such note; raise HomeNotWritable."""
+    try:
+        text = path.read_text(encoding="utf-8-sig").rstrip("\r\n")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise HomeNotWritable(path, error.strerror or str(error), error.errno) from error
+    except UnicodeDecodeError as error:
+        raise HomeNotWritable(path, "it is no text") from error
+    if not Path(text).is_absolute():
+        raise HomeNotWritable(path, f"{text!r} is no full path of a folder")
+    return Path(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A home comes to a new place: from `origin`, once the file `note` names the new one.
+
+    `copied` says that what was there is here too; otherwise it is renamed to here once the note is written.
+    """
+
+    origin: Home
+    note: Path
+    copied: bool
+
+    @classmethod
+    def read(cls, home: Home) -> Arrival | None:
+        """Return what comes to `home`, None where nothing does; raise HomeNotWritable where that cannot be read."""
+        try:
+            node = Node(json.loads(home.arriving.read_bytes()))
+            return cls(
+                Home(Path(node.child("from").text())), Path(node.child("note").text()), node.child("copied").flag()
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise HomeNotWritable(home.arriving, error.strerror or str(error), error.errno) from error
+        except (ValueError, RecursionError) as error:
+            raise HomeNotWritable(home.arriving, str(error)) from error
+
+    def to_bytes(self) -> bytes:
+        """Return what `read` reads."""
+        return json.dumps({"from": str(self.origin.root), "note": str(self.note), "copied": self.copied}).encode()
+
+
+def _first(chosen: Path | None, environment: Mapping[str, str]) -> Path:
     if chosen is not None:
-        return Home(chosen.absolute())
+        return chosen.absolute()
     if named := environment.get(HOME_VARIABLE):
-        return Home(Path(named).absolute())
+        return Path(named).absolute()
     import platformdirs
 
-    default = Path(platformdirs.user_data_dir("peft-studio", appauthor=False))
-    note = default / "location"
-    try:
-        location = note.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return Home(default)
-    except OSError as error:
-        raise HomeNotWritable(note, error.strerror or str(error), error.errno) from error
-    except UnicodeDecodeError as error:
-        raise HomeNotWritable(note, "it is no text") from error
-    if not Path(location).is_absolute():
-        raise HomeNotWritable(note, f"{location!r} is no full path of a folder")
-    return Home(Path(location))
+    return Path(platformdirs.user_data_dir("peft-studio", appauthor=False))
+
+
+def _moved_to(home: Home) -> Path | None:
+    """Return where to look instead of `home`, None where the home is here."""
+    arrival = Arrival.read(home)
+    if arrival is None:
+        following = read_note(home.location)
+        return None if following == home.root else following
+    return None if read_note(arrival.note) == home.root else arrival.origin.root

@@ -296,4 +296,9 @@ _BLOCK = 4096  # bytes; what ext4, APFS and NTFS give a file at least
 
 def room(entries: Iterable[Entry]) -> int:
     """Return the bytes that entries take on a disk: content in whole blocks, and an inode each."""
-    return sum(-(-entry.size // _BLOCK) * _BLOCK + _BLOCK // 8 for entry in entries)
+    return sum(room_of(entry.size) for entry in entries)
+
+
+def room_of(size: int) -> int:
+    """Return the bytes that a file of `size` bytes takes on a disk."""
+    return -(-size // _BLOCK) * _BLOCK + _BLOCK // 8

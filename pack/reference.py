@@ -82,6 +82,12 @@ ANSWERS = {
     "remove": {
         "removed": "the folders that are gone",
     },
+    "move-home": {
+        "from": "the folder where the home was",
+        "home": "the folder where it is now, as every start finds it",
+        "copied": "whether it is on another disk: the user's work was copied and compared, the next start installs",
+        "left": "what of the old folder could not be removed; all of it is in the new one",
+    },
 }
 
 

@@ -19,8 +19,9 @@ NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "asyncio", "socketserver
 LAYERS = [
     ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt"}),
     ("pure", {"environ", "plan"}),
-    ("effects", {"acts", "attempt", "disk", "home", "host", "journal", "locks", "preflight", "record", "relocate",
-                 "report", "resources", "restore", "run", "start", "surroundings", "survey", "trust", "whole"}),
+    ("effects", {"acts", "attempt", "disk", "home", "host", "journal", "locks", "move", "preflight", "record",
+                 "relocate", "report", "resources", "restore", "run", "start", "surroundings", "survey", "trust",
+                 "whole"}),
     ("edge", {"cli", "__main__"}),
 ]  # fmt: skip
 # What the reader of archives lends to their writer.

@@ -37,6 +37,8 @@ def test_every_act_answers_with_the_members_that_the_page_names(tmp_path: Path) 
     for act in ("install", "verify", "repair", "status", "remove"):
         answer = ask(resources, tmp_path / "home", f"--{act}").last("result")
         assert answer.keys() - {"v", "event", "act"} == ANSWERS[act].keys() - {"problem"}
+    moved = ask(resources, tmp_path / "home", "--move-home", str(tmp_path / "elsewhere")).last("result")
+    assert moved.keys() - {"v", "event", "act"} == ANSWERS["move-home"].keys()
     (resources / "manifest.json").unlink()
     answer = ask(resources, tmp_path / "home", "--status").last("result")
     assert answer.keys() - {"v", "event", "act"} == {"version", "home", "state", "problem"}

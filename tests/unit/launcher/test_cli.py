@@ -17,9 +17,14 @@ def test_nothing_means_start() -> None:
     assert (request.resources, request.home, request.backend_arguments) == (None, None, ())
 
 
-@pytest.mark.parametrize("act", [act for act in Act if act is not Act.RUN])
+@pytest.mark.parametrize("act", [act for act in Act if act not in {Act.RUN, Act.MOVE_HOME}])
 def test_each_act_is_an_option(act: Act) -> None:
     assert parse([f"--{act}"], "1.0").act is act
+
+
+def test_an_act_that_needs_a_place_is_an_option_with_one() -> None:
+    request = parse(["--move-home", "D:/studio"], "1.0")
+    assert (request.act, request.target) == (Act.MOVE_HOME, Path("D:/studio"))
 
 
 def test_places_and_conversation() -> None:
@@ -41,6 +46,9 @@ def test_what_follows_two_dashes_is_the_backends_whatever_it_is() -> None:
     ("arguments", "words"),
     [
         (["--install", "--repair"], "not allowed with argument"),
+        (["--move-home", "there", "--repair"], "not allowed with argument"),
+        (["--move-home"], "expected one argument"),
+        (["--move-home", ""], "an empty name is no folder"),
         (["--inst"], "unrecognized arguments: --inst"),
         (["--all"], "--all goes with --remove"),
         (["--verify", "--", "--port", "1"], "they go with no other act"),

@@ -153,6 +153,8 @@ def test_the_home_is_the_one_chosen_then_the_variables_then_the_one_remembered_t
     assert find_home(None, {}).root == default
     default.mkdir()
     (default / "location").write_text(f"{tmp_path / 'big disk'}\n")
+    (tmp_path / "big disk").mkdir()
+    (tmp_path / "big disk/lock").touch()
     assert find_home(None, {}).root == tmp_path / "big disk"
     assert find_home(None, {"PEFT_STUDIO_HOME": "/from/variable"}).root.as_posix() == "/from/variable"
     assert find_home(tmp_path / "chosen", {"PEFT_STUDIO_HOME": "/from/variable"}).root == tmp_path / "chosen"
