@@ -129,7 +129,7 @@ def conversions_of(
         needed = waiting.pop()
         name = canonicalize_name(needed.name)
         if name not in by_name:
-            raise PackageUnknown(conda_name(name), ["wheels that pip fetched"])
+            raise PackageUnknown({conda_name(name): None}, ["wheels that pip fetched"])
         wheel = by_name[name]
         for extra in (None, *sorted(canonicalize_name(extra) for extra in needed.extras)):
             if (name, extra) not in conversions:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pack import LEAST_PYTHON
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LEAST_PYTHON = (3, 11)
 ROOM = 6_000_000_000  # bytes: a CPU build and its tests leave under 5 GB (du -sh build dist .nox electron-resources)
 
 
@@ -23,6 +24,8 @@ class Need:
     purpose: str
     remedy: str
     systems: tuple[str, ...] = ("linux", "darwin", "win32")
+    builds: bool = True
+    """Whether an engine cannot be built without it; the others are for tests."""
 
 
 NEEDS = (
@@ -34,8 +37,8 @@ NEEDS = (
     ),
     Need("strip", "debug sections are left out with it", "apt-get install binutils", ("linux", "darwin")),
     Need("ldd", "the libraries that the interpreter needs are found with it", "apt-get install libc-bin", ("linux",)),
-    Need("npm", "the Electron part is built and tested with it", "install Node.js 20 or later"),
-    Need("chromium", "the pages are tested in it", "apt-get install chromium", ("linux",)),
+    Need("npm", "the Electron part is built and tested with it", "install Node.js 20 or later", builds=False),
+    Need("chromium", "the pages are tested in it", "apt-get install chromium", ("linux",), builds=False),
 )
 
 
@@ -65,6 +68,11 @@ def examine(
     short = f"free {(ROOM - free) / 1e9:.0f} GB there" if free < ROOM else ""
     findings.append(Finding("disk", f"{free / 1e9:.0f} GB free at {found_at}", short))
     return findings
+
+
+def missing_tools(system: str, find: Callable[[str], str | None]) -> list[Need]:
+    """Return the programs without which nothing is built on a machine with this `sys.platform`."""
+    return [need for need in NEEDS if need.builds and system in need.systems and find(need.program) is None]
 
 
 def main() -> int:

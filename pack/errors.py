@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from launcher.errors import EngineError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -29,18 +29,18 @@ class SpecInvalid(PackError):
 
 
 class PackageUnknown(PackError):
-    """No channel that was asked has a package of this name."""
+    """No channel that was asked has packages of these names; each stands with its line of environment.yml, if any."""
 
     code = "package-unknown"
     exit_status = 41
 
-    def __init__(self, name: str, channels: Sequence[str], line: int | None = None) -> None:
-        wanted = f" (environment.yml, line {line})" if line is not None else ""
+    def __init__(self, lines: Mapping[str, int | None], channels: Sequence[str]) -> None:
+        wanted = [f"{name} (environment.yml, line {line})" if line else name for name, line in lines.items()]
         super().__init__(
-            f"No channel has a package named {name}{wanted}; asked: {', '.join(channels)}.",
-            f"Check the spelling of {name}, or name a channel that has it.",
+            f"No channel has a package named {' or '.join(wanted)}; asked: {', '.join(channels)}.",
+            f"Check the spelling of {', '.join(lines)}, or name a channel that has it.",
         )
-        self.name = name
+        self.names = tuple(lines)
 
 
 class ChannelUnreachable(PackError):
@@ -178,15 +178,19 @@ class MachinePathFound(PackError):
 
 
 class ProgramFailed(PackError):
-    """A program of the build ended with an error; `output` is its last words."""
+    """A program of the build ended with an error, `output` being its last words; or (status None) is not there."""
 
     code, exit_status = "program-failed", 53
 
-    def __init__(self, what: str, status: int, output: str) -> None:
-        super().__init__(
-            f"{what} ended with status {status}:\n{output.strip()[-3000:]}",
-            "Read its output above; nox -s doctor shows whether the tools it needs are there.",
-        )
+    def __init__(
+        self,
+        what: str,
+        status: int | None,
+        output: str,
+        remedy: str = "Read its output above; nox -s doctor shows whether the tools it needs are there.",
+    ) -> None:
+        ended = "is not on this machine" if status is None else f"ended with status {status}"
+        super().__init__(f"{what} {ended}:\n{output.strip()[-3000:]}", remedy)
 
 
 class VerificationFailed(PackError):

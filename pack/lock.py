@@ -143,9 +143,8 @@ def _found_here(names: Sequence[str], local: Path | None) -> list[rattler.RepoDa
         channel = rattler.Channel(local.resolve().as_uri())
         with rattler.SparseRepoData(channel, "noarch", index) as listed:
             found = {name_of(record): record for name in names for record in listed.load_records(name)}
-    for name in names:
-        if name not in found:
-            raise PackageUnknown(name, [LOCAL])
+    if unknown := dict.fromkeys(name for name in names if name not in found):
+        raise PackageUnknown(unknown, [LOCAL])
     return [found[name] for name in names]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import sys
 from enum import StrEnum
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -15,7 +17,8 @@ from pack.archive import build_archive, machine_folders
 from pack.backendwheel import BACKEND
 from pack.channel import build_channel
 from pack.core import find_core
-from pack.errors import NotBuilt, PlatformNotBuildable
+from pack.doctor import missing_tools
+from pack.errors import NotBuilt, PlatformNotBuildable, ProgramFailed
 from pack.lock import Lock, read_lock
 from pack.prefix import install
 from pack.prune import prune, read_rules, table
@@ -59,6 +62,8 @@ RUNNERS = {
 }
 # A lock can be solved anywhere, once its channel stands.
 _ANYWHERE = frozenset({Act.LOCK})
+# Packages of a channel are solved for and installed by libraries alone.
+_WITHOUT_TOOLS = frozenset({Act.CHANNEL, Act.LOCK, Act.PREFIX})
 
 
 def run(
@@ -76,6 +81,9 @@ def run(
     here = Platform.current()
     if workspace.platform is not here and last not in _ANYWHERE:
         raise PlatformNotBuildable(workspace.platform, here, RUNNERS[workspace.platform])
+    if (workspace.from_wheels or last not in _WITHOUT_TOOLS) and (missing := missing_tools(sys.platform, shutil.which)):
+        need = missing[0]
+        raise ProgramFailed(need.program, None, f"{need.purpose}.", f"Get it ({need.remedy}), and run the same again.")
     for act in Act:
         (deeds or _DEEDS)[act](workspace, progress)
         done(act)

@@ -107,18 +107,15 @@ def _virtual_packages(spec: Spec, asked: Mapping[str, str]) -> list[rattler.Gene
 
 
 def _check_known(spec: Spec, also: Sequence[str], names: set[str], places: Sequence[str]) -> None:
-    """Raise PackageUnknown for a name that no channel has."""
-    for line in spec.lines:
-        if line.name not in names:
-            raise PackageUnknown(line.name, places, line.number)
-    for name in also:
-        if name not in names:
-            raise PackageUnknown(name, places)
+    """Raise PackageUnknown for the names that no channel has."""
+    asked = dict.fromkeys(also) | {line.name: line.number for line in spec.lines}
+    if unknown := {name: line for name, line in asked.items() if name not in names}:
+        raise PackageUnknown(unknown, places)
 
 
 def _check_local(spec: Spec, records: Iterable[rattler.RepoDataRecord], base: str | None) -> None:
     """Raise PackageUnknown where a local:: line was answered by another channel."""
     urls = {name_of(record): record.url for record in records}
-    for line in spec.lines:
-        if line.is_local and (base is None or not urls[line.name].startswith(base)):
-            raise PackageUnknown(line.name, [LOCAL], line.number)
+    local = {line.name: line.number for line in spec.lines if line.is_local}
+    if unknown := {name: line for name, line in local.items() if base is None or not urls[name].startswith(base)}:
+        raise PackageUnknown(unknown, [LOCAL])

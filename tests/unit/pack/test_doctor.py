@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from pack.doctor import ROOM, examine
+from pack.doctor import ROOM, examine, missing_tools
 
 
 def remedies(**machine: object) -> dict[str, str]:
@@ -46,3 +46,8 @@ def test_it_runs_on_this_machine_and_says_what_it_found() -> None:
     run = subprocess.run([sys.executable, "-m", "pack.doctor"], capture_output=True, text=True)
     assert run.returncode in {0, 1}
     assert run.stdout.startswith("ok    Python")
+
+
+def test_what_only_tests_need_stops_no_build() -> None:
+    assert [need.program for need in missing_tools("linux", lambda _: None)] == ["objdump", "strip", "ldd"]
+    assert missing_tools("win32", lambda _: None) == []
