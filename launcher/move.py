@@ -18,6 +18,7 @@ from launcher.disk import disk_errors
 from launcher.errors import DiskFull, PathNotText, PlaceUnusable
 from launcher.events import Result
 from launcher.home import Arrival, Home
+from launcher.host import long_paths
 from launcher.locks import home_to_ourselves, slot_to_ourselves
 from launcher.manifest import room_of
 from launcher.paths import is_text
@@ -53,7 +54,7 @@ def move_home(
         if not is_text(str(home.root)):
             raise PathNotText(home.root)
         if manifest is not None:
-            check_path(home.slot(manifest.slot_name), manifest, platform)
+            check_path(home.slot(manifest.slot_name), manifest, platform, long_paths=long_paths())
         disk.make_folders(origin.root)
         disk.make_folders(home.root)
     with _to_ourselves(origin, home, disk, report), disk_errors(home.root):
