@@ -30,6 +30,7 @@ const EVENTS = Object.freeze({
   onUpdateChecksumFailed: 'update-checksum-failed',
   onBackendStatus: 'backend-status',
   onEngineArrival: 'engine-arrival',
+  onConfigurationImported: 'configuration-imported',
 });
 
 /** Between the engine's own page and main. */

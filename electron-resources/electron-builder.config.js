@@ -11,7 +11,7 @@ const { resourcesOf } = require('./build/platforms');
 const { signMac } = require('./build/sign-mac');
 const { digestOf } = require('./main/engine-files');
 const { checkTargets, engineBytesOf, windowsTargets } = require('./build/targets');
-const { appId, homepage } = require('./release');
+const { appId, extension, homepage } = require('./release');
 
 const { PEFT_STUDIO_PAGES, PEFT_STUDIO_RESOURCES, PEFT_STUDIO_SIGNING, PEFT_STUDIO_UPDATES_URL, APPLE_TEAM_ID } =
   process.env;
@@ -57,7 +57,7 @@ module.exports = {
 
   fileAssociations: [
     {
-      ext: 'peftconfig',
+      ext: extension,
       name: 'PEFT Studio configuration',
       description: 'A training configuration, as PEFT Studio exports it',
       mimeType: 'application/x-peft-studio-configuration',

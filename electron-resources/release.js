@@ -7,4 +7,6 @@ module.exports = Object.freeze({
   appId: 'studio.peft.app',
   /** Where people get the app; also the address in the deb. */
   homepage: 'https://github.com/peft-studio/peft-studio',
+  /** Of the files that belong to the app: configurations, as it exports them. */
+  extension: 'peftconfig',
 });

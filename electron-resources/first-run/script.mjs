@@ -1,9 +1,9 @@
 // Shows the view that the app's main process sends, and tells it which button was pressed.
 
-import { BUTTONS, describeFigures, describeStep, showShare } from './words.mjs';
+import { BUTTONS, describeFigures, describeInstalled, describeStep, showShare } from './words.mjs';
 
 const WORKING_BUTTONS = Object.freeze(['cancel']);
-const READY_BUTTONS = Object.freeze(['repair', 'open-log']);
+const READY_BUTTONS = Object.freeze(['repair', 'choose-home', 'support-report', 'open-log']);
 
 const element = (id) => document.getElementById(id);
 let shownMood = null;
@@ -20,7 +20,7 @@ function show(view) {
   }
   if (mood === 'working') showProgress(view.progress);
   if (mood === 'failed') showProblem(view.problem);
-  if (mood === 'ready') showArrival(view.arrival);
+  if (mood === 'ready') showReady(view);
   const buttons = mood === 'failed' ? view.problem.buttons : mood === 'working' ? WORKING_BUTTONS : READY_BUTTONS;
   showButtons(buttons, mood);
   // Whoever cannot see that the page has changed is brought to what it says now.
@@ -47,9 +47,10 @@ function showProblem({ code, title, message, remedy, end, lastLines }) {
   element('details').hidden = lastLines.length === 0 && end === null;
 }
 
-function showArrival(arrival) {
+function showReady({ arrival, installed }) {
   const rest = arrival && describeFigures({ ...arrival, unit: 'bytes' });
   write('arrival', arrival === null ? 'All of it is installed.' : `The rest of it is being installed. ${rest}`);
+  write('installed', installed === null ? '' : describeInstalled(installed));
 }
 
 function showButtons(names, mood) {

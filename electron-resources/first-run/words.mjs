@@ -18,6 +18,7 @@ export const BUTTONS = Object.freeze({
   retry: 'Try again',
   repair: 'Repair the engine',
   'use-previous': 'Use the engine of the version before',
+  'support-report': 'Support report',
   'open-log': 'Open the log',
   'choose-home': 'Choose another disk',
   'get-app': 'Get PEFT Studio again',
@@ -34,6 +35,11 @@ export function describeStep(step) {
 export function describeBytes(bytes) {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
   return bytes >= 1e6 ? `${Math.round(bytes / 1e6)} MB` : `${Math.round(bytes / 1e3)} kB`;
+}
+
+/** @param {{version: string, home: string, bytes: number}} installed @returns {string} */
+export function describeInstalled({ version, home, bytes }) {
+  return `Version ${version}, ${describeBytes(bytes)} in ${home}`;
 }
 
 /** @param {number} seconds @returns {string} rounded, since nobody knows better */

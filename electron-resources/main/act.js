@@ -1,12 +1,12 @@
 'use strict';
 
-// One of the launcher's acts that answer and end: install, verify, repair, status, remove.
+// One of the launcher's acts that answer and end.
 
 const { Child } = require('./child');
 const { EngineError, explain, failureOf } = require('./errors');
 const { checkEngine } = require('./paths');
 
-/** @typedef {'install' | 'verify' | 'repair' | 'status' | 'remove'} Act */
+/** @typedef {'install' | 'repair' | 'status' | 'support-report' | 'move-home'} Act */
 
 /** An act that ended without its answer; `failure` says why. */
 class ActFailed extends EngineError {
@@ -22,7 +22,7 @@ class ActFailed extends EngineError {
  * Runs an act. The engine must not run meanwhile where the act changes its files.
  *
  * @param {import('./paths').Place} place
- * @param {Act} act
+ * @param {readonly [Act, ...string[]]} asked the act, and what it is given
  * @param {{
  *   platform: NodeJS.Platform,
  *   environment: Readonly<NodeJS.ProcessEnv>,
@@ -32,7 +32,7 @@ class ActFailed extends EngineError {
  * @returns {{answer: Promise<Readonly<import('./events').Result>>, cancel: () => void}} `answer` rejects with ActFailed;
  *   what a cancelled act has finished is kept
  */
-function runAct(place, act, { platform, environment, log, onEvent }) {
+function runAct(place, [act, ...values], { platform, environment, log, onEvent }) {
   /** @type {Child | null} */
   let child = null;
   let cancelled = false;
@@ -40,13 +40,12 @@ function runAct(place, act, { platform, environment, log, onEvent }) {
     if (place.mode !== 'production') {
       throw new EngineError(
         'PROCESS_START_FAILED',
-        `There is nothing to ${act}: the engine is not one that this app installed.`,
+        `${act} needs the engine that comes with the app, and there is none here.`,
       );
     }
     const { command, cwd } = await checkEngine(place, platform);
     if (cancelled) throw new EngineError('PROCESS_START_FAILED', 'Cancelled.');
-    const home = place.home === null ? [] : ['--home', place.home];
-    const args = [`--${act}`, '--json', '--until-eof', ...home];
+    const args = [`--${act}`, ...values, '--json', '--until-eof'];
     log.info(`engine, ${act}: ${command} ${args.join(' ')}`);
     /** @type {Readonly<import('./events').Result> | null} */
     let result = null;

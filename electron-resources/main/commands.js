@@ -2,9 +2,13 @@
 
 // What the buttons and the menu do: each act of the engine that is not simply starting it.
 
+const path = require('node:path');
 const { homepage } = require('../release');
 const { EngineError, explain, failureOfError } = require('./errors');
 const { runAct, ActFailed } = require('./act');
+
+/** What the engine's home is called in a folder that the user chose; short, since Windows' paths have an end. */
+const HOME_NAME = 'peft-studio';
 
 /**
  * @typedef {Readonly<{
@@ -18,15 +22,16 @@ const { runAct, ActFailed } = require('./act');
  *   openPath: (path: string) => Promise<string>,
  *   openBrowser: (url: string) => Promise<void>,
  *   chooseFolder: () => Promise<string | null>,
- *   remember: (home: string) => void,
+ *   chooseFile: (name: string) => Promise<string | null>,
+ *   showInFolder: (file: string) => void,
  *   quit: () => void,
  * }>} Parts
  */
 
 class Commands {
   #parts;
-  /** @type {Promise<void> | null} */
-  #repairing = null;
+  /** What is being done now: one thing at a time. @type {{button: string, done: Promise<void>} | null} */
+  #current = null;
   /** @type {(() => void) | null} */
   #cancel = null;
 
@@ -36,7 +41,7 @@ class Commands {
   }
 
   /**
-   * Does what a button says.
+   * Does what a button says; the page shows how it goes.
    *
    * @param {unknown} button
    * @returns {Promise<void>}
@@ -46,13 +51,15 @@ class Commands {
     switch (button) {
       case 'retry':
         // An engine that runs is in the wrong place: only another start can find it a better one.
-        return manager.state.child === null ? this.start() : this.#restart();
+        return manager.state.child === null ? this.start() : leaveToThePage(manager.restart());
       case 'repair':
-        return this.repair();
-      case 'use-previous':
-        return this.#usePrevious();
+        return this.#once(button, () => this.#repair());
+      case 'support-report':
+        return this.#once(button, () => this.#report());
       case 'choose-home':
-        return this.#chooseHome();
+        return this.#once(button, () => this.#moveHome());
+      case 'use-previous':
+        return this.#once(button, () => this.#usePrevious());
       case 'open-log': {
         const reason = await openPath(log.file);
         if (reason !== '') throw new Error(reason);
@@ -61,6 +68,8 @@ class Commands {
       case 'get-app':
         return openBrowser(homepage);
       case 'cancel':
+        this.#cancel?.();
+        return manager.state.child !== null && this.#cancel !== null ? undefined : quit();
       case 'quit':
         this.#cancel?.();
         return quit();
@@ -69,7 +78,7 @@ class Commands {
     }
   }
 
-  /** Starts the engine; the page shows how it goes, a failure too. */
+  /** Starts the engine, an updated one once its files are found right. */
   async start() {
     const { manager, presenter, versions, log } = this.#parts;
     try {
@@ -82,35 +91,54 @@ class Commands {
     return leaveToThePage(manager.start());
   }
 
-  #restart() {
-    return leaveToThePage(this.#parts.manager.restart());
+  /** Shows what is installed, and where. */
+  async lookAround() {
+    const { manager, presenter, platform, environment, log } = this.#parts;
+    if (manager.place.mode !== 'production') return;
+    const options = { platform, environment, log, onEvent: () => undefined };
+    const { version, home, bytes } = /** @type {any} */ (await runAct(manager.place, ['status'], options).answer);
+    presenter.know(Object.freeze({ version, home, bytes }));
   }
 
-  /** Stops the engine, repairs it, and starts it again. Asked twice at once, it is done once. */
-  repair() {
-    this.#repairing ??= this.#repair().finally(() => {
-      this.#repairing = null;
-      this.#cancel = null;
-    });
-    return this.#repairing;
+  /**
+   * Asked twice for the same at once, it is done once; what else there is has to wait.
+   *
+   * @param {string} button
+   * @param {() => Promise<void>} act
+   * @returns {Promise<void>}
+   */
+  #once(button, act) {
+    if (this.#current?.button === button) return this.#current.done;
+    if (this.#current !== null) return Promise.reject(new Error('The engine is at work: wait until that is done.'));
+    const done = act().finally(() => (this.#current = null));
+    this.#current = { button, done };
+    return done;
   }
 
   async #repair() {
-    const { manager, presenter, place, platform, environment, log } = this.#parts;
+    const { manager, place } = this.#parts;
     await manager.stop();
-    presenter.begin();
-    const act = runAct(place(), 'repair', { platform, environment, log, onEvent: (event) => presenter.hear(event) });
-    this.#cancel = act.cancel;
-    try {
-      await act.answer;
-    } catch (error) {
-      const failure = error instanceof ActFailed ? error.failure : failureOfError(error);
-      presenter.fail(explain(failure));
-      throw error;
-    }
-    presenter.end();
+    if (!(await this.#act('repair'))) return;
     manager.use(place()); // which may have been the one before
     await this.start();
+  }
+
+  /** Any engine may go on running meanwhile. */
+  async #report() {
+    const { chooseFile, presenter, showInFolder } = this.#parts;
+    const file = await chooseFile(`peft-studio-report-${new Date().toISOString().slice(0, 10)}.zip`);
+    if (file === null || !(await this.#act('support-report', file))) return;
+    presenter.end();
+    showInFolder(file);
+  }
+
+  /** The launcher remembers the new place: every start finds it, support's too. */
+  async #moveHome() {
+    const { manager, chooseFolder } = this.#parts;
+    const folder = await chooseFolder();
+    if (folder === null) return;
+    await manager.stop();
+    if (await this.#act('move-home', path.join(folder, HOME_NAME))) await this.start();
   }
 
   async #usePrevious() {
@@ -122,14 +150,36 @@ class Commands {
     await leaveToThePage(manager.start());
   }
 
-  async #chooseHome() {
-    const { manager, chooseFolder, remember, place } = this.#parts;
-    const folder = await chooseFolder();
-    if (folder === null) return;
-    await manager.stop();
-    remember(folder);
-    manager.use(place());
-    await this.start();
+  /**
+   * Runs an act of the launcher before everybody's eyes; rejects where it fails, which the page shows.
+   *
+   * @param {import('./act').Act} name
+   * @param {string} [value]
+   * @returns {Promise<boolean>} false where it was cancelled
+   */
+  async #act(name, value) {
+    const { presenter, place, platform, environment, log } = this.#parts;
+    let cancelled = false;
+    presenter.begin();
+    const options = { platform, environment, log, onEvent: presenter.hear.bind(presenter) };
+    const act = runAct(place(), value === undefined ? [name] : [name, value], options);
+    this.#cancel = () => {
+      cancelled = true;
+      act.cancel();
+    };
+    try {
+      await act.answer;
+      return true;
+    } catch (error) {
+      if (cancelled) {
+        presenter.end();
+        return false;
+      }
+      presenter.fail(explain(error instanceof ActFailed ? error.failure : failureOfError(error)));
+      throw error;
+    } finally {
+      this.#cancel = null;
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 
 // Errors that a person will read: the engine's own codes, and the app's, to title, text and buttons.
 
-/** @typedef {'retry' | 'repair' | 'use-previous' | 'open-log' | 'choose-home' | 'get-app' | 'quit'} Button */
+/** @typedef {'retry' | 'repair' | 'use-previous' | 'support-report' | 'open-log' | 'choose-home' | 'get-app' | 'quit'} Button */
 
 /**
  * @typedef {Readonly<{
@@ -61,18 +61,21 @@ const ENTRIES = Object.freeze({
   'path-too-long': { title: 'The folder of the engine has too long a path', buttons: ['choose-home', 'quit'] },
   'path-not-text': { title: 'The folder of the engine has an unusable name', buttons: ['choose-home', 'quit'] },
   busy: { title: 'The engine is already in use', buttons: ['retry', 'quit'] },
-  'install-damaged': { title: 'The engine is damaged', buttons: ['repair', 'open-log', 'quit'] },
+  'install-damaged': { title: 'The engine is damaged', buttons: ['repair', 'support-report', 'open-log', 'quit'] },
   'blocked-by-system': {
     title: 'The system blocked the engine',
     uiCode: 'PERMISSION_DENIED',
     buttons: ['retry', 'choose-home', 'open-log'],
   },
-  'relocation-failed': { title: 'The engine could not be set up', buttons: ['repair', 'open-log', 'quit'] },
+  'relocation-failed': {
+    title: 'The engine could not be set up',
+    buttons: ['repair', 'support-report', 'open-log', 'quit'],
+  },
   'wrong-command-line': { title: 'App and engine do not fit together', buttons: ['get-app', 'open-log', 'quit'] },
   'backend-not-started': {
     title: 'The engine does not start',
     uiCode: 'PROCESS_START_FAILED',
-    buttons: ['repair', 'retry', 'open-log'],
+    buttons: ['repair', 'retry', 'support-report', 'open-log'],
   },
   // The backend's (backend/errors.py): they bring message and remedy too.
   'ports-taken': { title: 'No free port', uiCode: 'NO_AVAILABLE_PORTS', buttons: ['retry', 'quit'] },
@@ -85,7 +88,7 @@ const ENTRIES = Object.freeze({
   'module-missing': {
     title: 'A part of the engine is missing',
     uiCode: 'MISSING_PACKAGE',
-    buttons: ['repair', 'open-log', 'quit'],
+    buttons: ['repair', 'support-report', 'open-log', 'quit'],
   },
   // Ours.
   EXECUTABLE_NOT_FOUND: { title: 'The engine is missing', remedy: REINSTALL, buttons: ['repair', 'get-app', 'quit'] },
@@ -123,7 +126,7 @@ const ENTRIES = Object.freeze({
   PROCESS_START_FAILED: {
     title: 'The engine could not be started',
     remedy: 'Try again; if it fails again, look at the log.',
-    buttons: ['retry', 'repair', 'open-log'],
+    buttons: ['retry', 'repair', 'support-report', 'open-log'],
   },
   'processes-left': {
     title: 'The engine did not end',
@@ -136,14 +139,14 @@ const ENTRIES = Object.freeze({
     message: 'The engine runs, but no longer answers.',
     remedy: 'Try again; if it happens again, repair the engine.',
     uiCode: 'PROCESS_START_FAILED',
-    buttons: ['retry', 'repair', 'open-log'],
+    buttons: ['retry', 'repair', 'support-report', 'open-log'],
   },
   'backend-ended': {
     title: 'The engine stopped',
     message: 'The engine ended by itself.',
     remedy: 'Try again; if it happens again, repair the engine.',
     uiCode: 'PROCESS_START_FAILED',
-    buttons: ['retry', 'repair', 'open-log'],
+    buttons: ['retry', 'repair', 'support-report', 'open-log'],
   },
 });
 

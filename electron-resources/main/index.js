@@ -16,11 +16,11 @@ const { Commands } = require('./commands');
 const { declareScheme, guardContents, guardRequests, guardSession } = require('./guard');
 const { openLog } = require('./log');
 const { menuTemplate } = require('./menu');
+const { OpenedFiles, openedIn } = require('./opened');
 const { OrphanRecord } = require('./orphan');
 const { engineArguments, locateEngine } = require('./paths');
 const { isOurs } = require('./policy');
 const { Presenter } = require('./presenter');
-const { readSettings, writeSettings } = require('./settings');
 const { connectUpdater } = require('./updater');
 const { Versions } = require('./versions');
 const { welcome } = require('./welcome');
@@ -37,12 +37,11 @@ const { platform } = process;
 const userFolder = app.getPath('userData');
 const settingsFile = path.join(userFolder, 'settings.json');
 
-/** @returns {import('./paths').Place} with the folder that the user chose last */
+/** @returns {import('./paths').Place} of the engine that belongs to this app */
 function place() {
   const { isPackaged } = app;
-  const { home } = readSettings(settingsFile);
   const { resourcesPath, env: environment } = process;
-  return locateEngine({ isPackaged, platform, resourcesPath, repository: path.join(ROOT, '..'), environment, home });
+  return locateEngine({ isPackaged, platform, resourcesPath, repository: path.join(ROOT, '..'), environment });
 }
 
 /**
@@ -102,7 +101,11 @@ function run() {
       const { filePaths } = await dialog.showOpenDialog({ properties: ['openDirectory', 'createDirectory'] });
       return filePaths[0] ?? null;
     },
-    remember: (home) => writeSettings(settingsFile, { ...readSettings(settingsFile), home }),
+    chooseFile: async (name) => {
+      const { filePath } = await dialog.showSaveDialog({ defaultPath: path.join(app.getPath('downloads'), name) });
+      return filePath || null;
+    },
+    showInFolder: (file) => shell.showItemInFolder(file),
     quit: () => app.quit(),
   });
 
@@ -114,6 +117,15 @@ function run() {
       log.error(`an engine left by an earlier PEFT Studio is still there: ${error}`);
     }
   }
+
+  const opened = new OpenedFiles(manager, {
+    onImported: (name) => {
+      new Notification({ title: name, body: 'This configuration is in your library now.' }).show();
+      send('configuration-imported', { name });
+    },
+    onRefused: (file, reason) => dialog.showErrorBox(`${path.basename(file)} could not be opened`, reason),
+  });
+  opened.add(openedIn(process.argv, process.cwd()));
 
   let scope = new AbortController();
   manager.on('state', ({ phase, address }, before) => {
@@ -132,6 +144,7 @@ function run() {
 
   function greet() {
     versions.noteHealthy(manager.place, manager.state.address?.version ?? '').catch(warn);
+    opened.deliver().catch(warn);
     welcome({ manager, presenter, windows, folder: FOLDERS.app, platform });
     scope.abort();
     scope = new AbortController();
@@ -143,6 +156,7 @@ function run() {
         send('engine-arrival', arrival);
         const share = arrival?.total ? (arrival.done ?? 0) / arrival.total : -1;
         windows.setProgress(share);
+        if (arrival === null) commands.lookAround().catch(warn);
       },
     }).catch((error) => signal.aborted || log.warn(`how much of the engine is there is unknown: ${error.message}`));
   }
@@ -166,7 +180,7 @@ function run() {
     manager,
     updater,
     log,
-    repair: () => commands.repair(),
+    repair: () => commands.press('repair'),
     openPath: shell.openPath,
     notify: ({ urgency, ...note }) =>
       new Notification({ ...note, urgency: /** @type {'low' | 'normal' | 'critical'} */ (urgency) }).show(),
@@ -174,7 +188,14 @@ function run() {
   });
   for (const [channel, answer] of Object.entries(table)) listen(channel, answer);
 
-  app.on('second-instance', () => windows.focus());
+  app.on('second-instance', (_event, argv, folder) => {
+    windows.focus();
+    opened.add(openedIn(argv, folder));
+  });
+  app.on('open-file', (event, file) => {
+    event.preventDefault();
+    opened.add([file]);
+  });
   app.on('window-all-closed', () => app.quit());
   let mayQuit = false;
   app.on('before-quit', (event) => {
@@ -203,8 +224,8 @@ function run() {
   app.whenReady().then(async () => {
     guardSession(manager, FOLDERS);
     const showEngine = () => windows.showEngine();
-    const shown = { repair: () => commands.press('repair'), openLog: () => commands.press('open-log'), showEngine };
-    Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, shown, (error) => log.warn(error.message))));
+    const press = (/** @type {string} */ button) => commands.press(button).catch(warn);
+    Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, { showEngine, press })));
     windows.showEngine();
     await endOrphan();
     await commands.start();

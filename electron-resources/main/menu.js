@@ -2,30 +2,38 @@
 
 // The menu, as electron's templates have it.
 
+/** What there is to do with the engine, by its button; where one shows how far it is, the engine's page comes first. */
+const ENTRIES = Object.freeze([
+  { label: 'Repair the engine', button: 'repair', shown: true },
+  { label: 'Move the engine to another disk…', button: 'choose-home', shown: true },
+  { label: 'Make a support report…', button: 'support-report', shown: true },
+  { label: 'Open the log', button: 'open-log', shown: false },
+]);
+
 /**
  * @param {NodeJS.Platform} platform
- * @param {{repair: () => Promise<void>, openLog: () => Promise<void>, showEngine: () => void}} commands
- * @param {(error: Error) => void} tell of a command that failed
+ * @param {{showEngine: () => void, press: (button: string) => void}} commands
  * @returns {import('electron').MenuItemConstructorOptions[]}
  */
-function menuTemplate(platform, { repair, openLog, showEngine }, tell) {
-  /** @type {import('electron').MenuItemConstructorOptions} */
-  const engine = {
-    label: 'Engine',
-    submenu: [
-      { label: 'Show the engine', click: showEngine },
-      {
-        label: 'Repair the engine',
-        click: () => {
-          showEngine();
-          repair().catch(tell);
-        },
-      },
-      { label: 'Open the log', click: () => void openLog().catch(tell) },
-    ],
-  };
+function menuTemplate(platform, { showEngine, press }) {
+  const entries = ENTRIES.map(({ label, button, shown }) => ({
+    label,
+    click: () => {
+      if (shown) showEngine();
+      press(button);
+    },
+  }));
   const first = platform === 'darwin' ? /** @type {const} */ ('appMenu') : /** @type {const} */ ('fileMenu');
-  return [{ role: first }, { role: 'editMenu' }, engine, { role: 'windowMenu' }];
+  return [
+    { role: first },
+    { role: 'editMenu' },
+    {
+      label: 'View',
+      submenu: [{ role: 'resetZoom' }, { role: 'zoomIn' }, { role: 'zoomOut' }, { role: 'togglefullscreen' }],
+    },
+    { label: 'Engine', submenu: [{ label: 'Show the engine', click: showEngine }, { type: 'separator' }, ...entries] },
+    { role: 'windowMenu' },
+  ];
 }
 
 module.exports = { menuTemplate };

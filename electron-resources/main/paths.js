@@ -22,11 +22,9 @@ const PYTHON_MS = 10_000;
  *   resourcesPath: string,
  *   repository: string,
  *   environment: Readonly<NodeJS.ProcessEnv>,
- *   home?: string,
- * }>} Context what deciding needs to know; `home` is the folder for the engine that the user chose, if any
+ * }>} Context what deciding needs to know
  *
- * @typedef {Readonly<{mode: 'production', command: string, args: readonly string[], cwd: string,
- *   home: string | null}>} Production
+ * @typedef {Readonly<{mode: 'production', command: string, args: readonly string[], cwd: string}>} Production
  * @typedef {Readonly<{mode: 'development', interpreters: readonly string[], backend: string, args: readonly string[], cwd: string}>} Development
  * @typedef {Readonly<{mode: 'remote', url: string, token: string}>} Remote
  * @typedef {Production | Development | Remote} Place
@@ -54,13 +52,11 @@ function locateEngine(context) {
     });
   }
   const folder = join(context.resourcesPath, 'backend');
-  const home = context.home === undefined ? [] : ['--home', context.home];
   return Object.freeze({
     mode: 'production',
     command: join(folder, context.platform === 'win32' ? 'peft_engine.exe' : 'peft_engine'),
-    args: Object.freeze(['--json', '--until-eof', ...home, '--', ...backendArgs]),
+    args: Object.freeze(['--json', '--until-eof', '--', ...backendArgs]),
     cwd: folder,
-    home: context.home ?? null,
   });
 }
 

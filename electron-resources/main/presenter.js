@@ -16,6 +16,8 @@ class Presenter extends EventEmitter {
   #problem = null;
   /** @type {import('./progress').View['arrival']} */
   #arrival = null;
+  /** @type {import('./progress').Installed | null} */
+  #installed = null;
   /** What else there is to do about a failure. @type {readonly import('./errors').Button[]} */
   #offered = NOTHING;
   /** Whether an act of the launcher goes on, whatever the engine does meanwhile. */
@@ -31,6 +33,7 @@ class Presenter extends EventEmitter {
         this.#progress = BEGUN;
         this.#problem = null;
         this.#offered = NOTHING;
+        this.#acting = false;
       }
       this.#show();
     });
@@ -41,8 +44,14 @@ class Presenter extends EventEmitter {
     const found = this.#problem ?? this.#manager.explanation();
     const problem = found && Object.freeze({ ...found, buttons: [...this.#offered, ...found.buttons] });
     const { phase } = this.#manager.state;
-    const now = this.#problem !== null ? 'failed' : this.#acting ? 'starting' : phase;
-    return viewOf({ phase: now, progress: this.#progress, problem, arrival: this.#arrival });
+    const now = this.#acting ? 'starting' : this.#problem !== null ? 'failed' : phase;
+    return viewOf({
+      phase: now,
+      progress: this.#progress,
+      problem,
+      arrival: this.#arrival,
+      installed: this.#installed,
+    });
   }
 
   /** @param {Readonly<import('./events').EngineEvent>} event */
@@ -51,15 +60,14 @@ class Presenter extends EventEmitter {
     this.#show();
   }
 
-  /** Shows an act from its beginning. */
+  /** Shows an act from its beginning, until it has ended or the engine is started. */
   begin() {
     this.#progress = BEGUN;
-    this.#problem = null;
     this.#acting = true;
     this.#show();
   }
 
-  /** Shows the engine again, after an act. */
+  /** Shows again what there was before the act. */
   end() {
     this.#acting = false;
     this.#show();
@@ -81,6 +89,12 @@ class Presenter extends EventEmitter {
   /** @param {import('./progress').View['arrival']} arrival of the rest of the engine; null once all is there */
   arrive(arrival) {
     this.#arrival = arrival;
+    this.#show();
+  }
+
+  /** @param {import('./progress').Installed} installed what is there, and where */
+  know(installed) {
+    this.#installed = installed;
     this.#show();
   }
 

@@ -28,7 +28,9 @@ const UNSURE_MS = 1_000;
  *   progress: Omit<Progress, 'samples'> | null,
  *   problem: import('./errors').Explanation | null,
  *   arrival: Readonly<{done: number | null, total: number | null}> | null,
+ *   installed: Installed | null,
  * }>} View
+ * @typedef {Readonly<{version: string, home: string, bytes: number}>} Installed
  */
 
 /** @type {Progress} */
@@ -93,10 +95,11 @@ function measure(progress, { name, done, total, unit }, at) {
  *   progress: Progress,
  *   problem: import('./errors').Explanation | null,
  *   arrival: View['arrival'],
+ *   installed: Installed | null,
  * }} now
  * @returns {View}
  */
-function viewOf({ phase, progress, problem, arrival }) {
+function viewOf({ phase, progress, problem, arrival, installed }) {
   const mood = phase === 'failed' ? 'failed' : phase === 'ready' ? 'ready' : 'working';
   const { samples: _samples, ...shown } = progress;
   return Object.freeze({
@@ -104,6 +107,7 @@ function viewOf({ phase, progress, problem, arrival }) {
     progress: mood === 'working' ? Object.freeze(shown) : null,
     problem: mood === 'failed' ? problem : null,
     arrival: mood === 'ready' ? arrival : null,
+    installed: mood === 'ready' ? installed : null,
   });
 }
 

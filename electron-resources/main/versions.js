@@ -82,7 +82,8 @@ class Versions {
   async #isWhole(place) {
     const { platform, environment, log } = this.#parts;
     try {
-      const { state } = await runAct(place, 'status', { platform, environment, log, onEvent: () => undefined }).answer;
+      const { state } = await runAct(place, ['status'], { platform, environment, log, onEvent: () => undefined })
+        .answer;
       return state === 'ready';
     } catch (error) {
       if (!(error instanceof ActFailed)) throw error;

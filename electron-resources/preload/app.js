@@ -41,6 +41,7 @@ contextBridge.exposeInMainWorld('api', {
   onUpdateChecksumFailed: on('update-checksum-failed'),
   onBackendStatus: on('backend-status'),
   onEngineArrival: on('engine-arrival'),
+  onConfigurationImported: on('configuration-imported'),
 });
 
 // The error page of the older interface calls this one channel by another name.

@@ -31,6 +31,13 @@ test('the engine’s page comes first, sandboxed and isolated, and follows the e
   expect(told.filter(did('filter'))).toHaveLength(1);
 });
 
+test('once all is there, the page says which engine it is and where it lies', async () => {
+  const status = { event: 'result', act: 'status', version: '0.1.0', home: '/h', bytes: 5, state: 'ready', log: '' };
+  const { next } = startApp({ start: [{ serve: {} }], '--status': [{ say: status }, { exit: 0 }] });
+  const { payload } = await next((what) => what.payload?.installed);
+  expect(payload).toMatchObject({ mood: 'ready', installed: { version: '0.1.0', home: '/h', bytes: 5 } });
+});
+
 test('a page of ours gets answers, any other one a refusal', async () => {
   const { next, ask, ready } = startApp();
   await ready();
@@ -203,12 +210,15 @@ test('a second instance starts nothing', async () => {
 test('asked by a second instance, the first one shows itself', async () => {
   const { next, ask, ready } = startApp();
   await ready();
-  ask({ second: true });
+  ask({ second: ['peft-studio'] });
   await next(did('focus'));
 });
 
 test('after --engine the app is the launcher: its arguments, its output, its status', async () => {
-  const { app, next, told } = startApp([{ babble: 'the answer\n' }, { exit: 88 }], { argv: ['--engine', '--status'] });
+  const { app, next, told } = startApp(
+    { '--status': [{ babble: 'the answer\n' }, { exit: 88 }] },
+    { argv: ['--engine', '--status'] },
+  );
   await next((what) => what === 'the answer').catch(() => undefined);
   if (app.exitCode === null) await once(app, 'exit');
   expect(app.exitCode).toBe(88);

@@ -80,9 +80,9 @@ describe('settings', () => {
   test('are kept, and those that make no sense are forgotten', () => {
     const file = path.join(folder(), 'deep', 'settings.json');
     expect(readSettings(file)).toEqual({});
-    writeSettings(file, { home: '/data/engine', engineVersion: '1' });
-    expect(readSettings(file)).toEqual({ home: '/data/engine', engineVersion: '1' });
-    for (const text of ['', '{"home": 1}', '{"home": "relative"}', 'null', '[]', '{']) {
+    writeSettings(file, { runtime: 'abc', engineVersion: '1' });
+    expect(readSettings(file)).toEqual({ runtime: 'abc', engineVersion: '1' });
+    for (const text of ['', '{"runtime": 1}', '{"another": "text"}', 'null', '[]', '{']) {
       fs.writeFileSync(file, text);
       expect(readSettings(file)).toEqual({});
     }

@@ -2,14 +2,14 @@
 
 // Runs main/index.js with stand-ins for electron and electron-updater: `node fake-electron.js OPTIONS`.
 // Says as JSON lines what the app does to them, and does as the lines of its stdin ask: {"invoke": channel, "args": […],
-// "from": url}, {"quit": true}, {"close": true}, {"throw": true}, {"second": true}, {"headers": {…}}, {"open": url}, {"serve": url}.
+// "from": url}, {"quit": true}, {"close": true}, {"throw": true}, {"second": argv}, {"menu": label}, {"openFile": file}, {"headers": {…}}, {"open": url}, {"serve": url}.
 
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const readline = require('node:readline');
 
 const MAIN = path.join(__dirname, '..', '..', 'electron-resources', 'main');
-const { resourcesPath, userData, appPath = '', argv = [], primary = true } = JSON.parse(process.argv[2]);
+const { resourcesPath, userData, appPath = '', argv = [], primary = true, chosen = null } = JSON.parse(process.argv[2]);
 const tell = (did, facts = {}) => process.stdout.write(`${JSON.stringify({ did, ...facts })}\n`);
 
 process.resourcesPath = resourcesPath;
@@ -88,6 +88,7 @@ class WebContentsView {
   setVisible = (visible) => tell('bounds', { url: this.webContents.url, visible, ...this.bounds });
 }
 
+let menu = [];
 const invocations = new Map();
 const session = { webRequest: {}, protocol: {} };
 session.setPermissionRequestHandler = (ask) => (session.ask = ask);
@@ -103,20 +104,33 @@ const electron = {
   app,
   BaseWindow,
   BrowserWindow,
-  dialog: { showOpenDialog: async () => ({ filePaths: [] }) },
+  dialog: {
+    showOpenDialog: async () => ({ filePaths: chosen === null ? [] : [chosen] }),
+    showSaveDialog: async ({ defaultPath }) => ({
+      filePath: chosen === null ? '' : path.join(chosen, path.basename(defaultPath)),
+    }),
+    showErrorBox: (title, reason) => tell('error-box', { title, reason }),
+  },
   ipcMain: { handle: (channel, answer) => invocations.set(channel, answer) },
-  Menu: { setApplicationMenu: () => undefined, buildFromTemplate: (template) => template },
+  Menu: { setApplicationMenu: (template) => (menu = template), buildFromTemplate: (template) => template },
   WebContentsView,
   net: {
     fetch: async (url, { headers, method }) =>
       new Response(JSON.stringify({ url, method, authorization: headers.get('authorization') })),
   },
   Notification: class {
-    show = () => tell('notification');
+    constructor(note) {
+      this.note = note;
+    }
+    show = () => tell('notification', this.note);
   },
   protocol: { registerSchemesAsPrivileged: (schemes) => tell('schemes', { schemes }) },
   session: { defaultSession: session },
-  shell: { openPath: async () => '', openExternal: async (url) => tell('browser', { url }) },
+  shell: {
+    openPath: async () => '',
+    openExternal: async (url) => tell('browser', { url }),
+    showItemInFolder: (file) => tell('shown', { file }),
+  },
 };
 const autoUpdater = Object.assign(new EventEmitter(), {
   checkForUpdates: async () => autoUpdater.emit('update-not-available', {}),
@@ -140,7 +154,13 @@ const acts = {
   },
   quit: () => app.quit(),
   close: () => windows[0].close(),
-  second: () => app.emit('second-instance'),
+  menu: (label) =>
+    menu
+      .flatMap(({ submenu = [] }) => submenu)
+      .find((entry) => entry.label === label)
+      .click(),
+  second: (words) => app.emit('second-instance', {}, words, process.cwd()),
+  openFile: (file) => app.emit('open-file', { preventDefault: () => undefined }, file),
   throw: () =>
     setImmediate(() => {
       throw new Error('a bug');

@@ -6,10 +6,11 @@
 //   {"stderr": "text"}  a line on stderr          {"serve": {…}}       listen, say so, and answer as `serve` has it
 //   {"deaf": true}      ignore signals and stdin  {"spawn": true}      a grandchild in the same group, deaf too
 //   {"alone": file}     complain into `file` if another engine of the same file lives (Linux alone)
+//   {"argv": file}      add its arguments to `file`
 //   {"exit": 3}         end with a status         {"die": "SIGSEGV"}   end by a signal
 //   {"once": file, "steps": […]}                  do these only as long as `file` is not there, and make it
 //
-// An object instead of the list has a list for each act: {"start": […], "--repair": […]}.
+// An object instead of the list has a list for each act: {"start": […], "--repair": […]}; --status answers in any case.
 
 const { spawn } = require('node:child_process');
 const fs = require('node:fs');
@@ -55,6 +56,13 @@ function serve({
       case '/api/training/list':
         response.end(JSON.stringify({ jobs }));
         break;
+      case '/api/configurations/import-file':
+        request.toArray().then((chunks) => {
+          const [, name] = /"name": "(.+)"/.exec(Buffer.concat(chunks).toString()) ?? [];
+          if (name === undefined) response.writeHead(422).end('{"detail": "It has no name."}');
+          else response.end(JSON.stringify({ data: { metadata: { name } } }));
+        });
+        break;
       case '/api/shutdown':
         response.end('{"status": "stopping"}', () => stubborn || process.exit(0));
         break;
@@ -72,6 +80,7 @@ function serve({
 
 const acts = {
   say: (event) => say(event),
+  argv: (file) => fs.appendFileSync(file, `${process.argv.slice(2).join(' ')}\n`),
   babble: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(`${text}\n`),
   serve,
@@ -108,6 +117,10 @@ async function follow(steps) {
   }
 }
 
-const asked = JSON.parse(process.env.FAKE_ENGINE ?? '[{"serve": {}}]');
-const act = process.argv.find((argument) => Object.hasOwn(asked, argument));
-follow(Array.isArray(asked) ? asked : asked[act ?? 'start']);
+const STATUS = { act: 'status', version: '0.0.0', home: '/home', bytes: 0, state: 'missing' };
+const given = JSON.parse(process.env.FAKE_ENGINE ?? '[{"serve": {}}]');
+const asked = {
+  '--status': [{ say: { event: 'result', ...STATUS } }, { exit: 0 }],
+  ...(Array.isArray(given) ? { start: given } : given),
+};
+follow(asked[process.argv.find((argument) => Object.hasOwn(asked, argument)) ?? 'start']);

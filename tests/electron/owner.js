@@ -7,9 +7,9 @@ const { BackendServiceManager } = require('../../electron-resources/main/backend
 const { OrphanRecord } = require('../../electron-resources/main/orphan');
 const { locateEngine } = require('../../electron-resources/main/paths');
 
-const { resourcesPath, home, record } = JSON.parse(process.argv[2]);
+const { resourcesPath, record } = JSON.parse(process.argv[2]);
 const { platform } = process;
-const context = { isPackaged: true, platform, resourcesPath, repository: '', environment: {}, home };
+const context = { isPackaged: true, platform, resourcesPath, repository: '', environment: {} };
 const silent = () => undefined;
 const complain = (what) => process.stderr.write(`${JSON.stringify(what)}\n`);
 const manager = new BackendServiceManager({

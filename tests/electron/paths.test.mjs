@@ -51,15 +51,6 @@ describe('where the engine is', () => {
 
   test('production passes exactly what the launcher takes', () => {
     expect(locateEngine(CONTEXT).args).toEqual(['--json', '--until-eof', '--', '--port', '8000']);
-    expect(locateEngine({ ...CONTEXT, home: '/d' }).args).toEqual([
-      '--json',
-      '--until-eof',
-      '--home',
-      '/d',
-      '--',
-      '--port',
-      '8000',
-    ]);
   });
 
   test.each([

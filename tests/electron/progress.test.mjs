@@ -39,7 +39,13 @@ test('whatever comes, what is shown is what was said last, and no figure is nega
       let at = 0;
       let progress = BEGUN;
       for (const [done, pause] of told) progress = advance(progress, step(done), (at += pause));
-      const { progress: shown } = viewOf({ phase: 'starting', progress, problem: null, arrival: null });
+      const { progress: shown } = viewOf({
+        phase: 'starting',
+        progress,
+        problem: null,
+        arrival: null,
+        installed: null,
+      });
       expect(shown.done).toBe(told.at(-1)[0]);
       for (const figure of [shown.rate, shown.secondsLeft])
         expect(figure === null || (figure >= 0 && Number.isFinite(figure))).toBe(true);

@@ -2,117 +2,176 @@
 // set, vitest.config.mjs leaves this file out.
 
 import { once } from 'node:events';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackendServiceManager } from '../../electron-resources/main/backend-service-manager.js';
 import { runAct } from '../../electron-resources/main/act.js';
+import { OpenedFiles } from '../../electron-resources/main/opened.js';
 import { locateEngine } from '../../electron-resources/main/paths.js';
 import { request } from '../../electron-resources/main/request.js';
+import { Versions } from '../../electron-resources/main/versions.js';
+import { drive, lineTo } from './drive.mjs';
 import { folder, keptLog, later } from './engines.mjs';
 import { awaitNobody, processesWith } from './processes.mjs';
 import { pack } from './packed.mjs';
 
 const RESOURCES = process.env.PEFT_STUDIO_RESOURCES;
 
-/** The app's resources with the staged engine in it, and a home of its own for each. */
-function app() {
+const { platform } = process;
+
+/** The app's resources with the staged engine in it, and a home of its own, or the given one. */
+function app(home) {
   const root = folder();
   fs.symlinkSync(path.resolve(RESOURCES), path.join(root, 'backend'));
-  const home = path.join(root, 'home');
-  const context = {
-    isPackaged: true,
-    platform: process.platform,
-    resourcesPath: root,
-    repository: '',
-    environment: {},
-    home,
-  };
+  const environment = { ...process.env, PEFT_STUDIO_HOME: home ?? path.join(root, 'home'), HF_HOME: root, OWNED: root };
   later(() => {
-    for (const pid of processesWith(home)) process.kill(pid, 'SIGKILL');
-    return awaitNobody(home, 2_000);
+    for (const pid of processesWith(root)) process.kill(pid, 'SIGKILL');
+    return awaitNobody(root, 2_000);
   });
-  return { root, home, place: locateEngine(context) };
+  const place = locateEngine({ isPackaged: true, platform, resourcesPath: root, repository: '', environment: {} });
+  return { root, place, environment, home: environment.PEFT_STUDIO_HOME };
 }
 
-function run({ place }) {
+function run({ place, environment }) {
   const log = keptLog();
-  const options = { place, platform: process.platform, environment: process.env, token: 'a-token', log };
-  const manager = new BackendServiceManager(options);
+  const manager = new BackendServiceManager({ place, platform, environment, token: 'a-token', log });
   later(() => manager.stop());
   return Object.assign(manager, { log });
 }
 
-describe('the staged engine', { timeout: 120_000 }, () => {
-  test('installs, becomes ready, answers with its token alone, restarts at once, and leaves nobody', async () => {
-    const installed = app();
-    const manager = run(installed);
-    const events = new Set();
-    manager.on('event', ({ event }) => events.add(event));
-    await manager.start();
-    expect([...events]).toEqual(expect.arrayContaining(['step', 'installed', 'starting', 'listening']));
-    expect(manager.metrics().readyMs - manager.metrics().listeningMs).toBeLessThan(100);
-    const ask = (token) => request(manager.base, '/api/system/info', { token, timeoutMs: 5_000 });
-    expect((await ask('a-token')).status).toBe(200);
-    expect((await ask('another')).status).toBe(401);
-    expect(
-      JSON.parse((await request(manager.base, '/api/engine', { token: 'a-token', timeoutMs: 5_000 })).body),
-    ).toHaveProperty('part');
+/** Runs an act of the launcher. */
+function act({ place, environment }, ...asked) {
+  return runAct(place, asked, { platform, environment, log: keptLog(), onEvent: () => undefined }).answer;
+}
 
-    const first = manager.status().pid;
-    process.kill(first, 'SIGKILL');
-    await new Promise((resolve) =>
-      manager.on('state', ({ phase, child }) => phase === 'ready' && child === 2 && resolve()),
-    );
-    expect(manager.status().pid).not.toBe(first);
+test('a first start installs, becomes ready, answers with its token alone, restarts at once, and leaves nobody', async () => {
+  const installed = app();
+  const manager = run(installed);
+  const events = new Set();
+  manager.on('event', ({ event }) => events.add(event));
+  await manager.start();
+  expect([...events]).toEqual(expect.arrayContaining(['step', 'installed', 'starting', 'listening']));
+  expect(manager.metrics().readyMs - manager.metrics().listeningMs).toBeLessThan(100);
+  const ask = (token) => request(manager.base, '/api/system/info', { token, timeoutMs: 5_000 });
+  expect((await ask('a-token')).status).toBe(200);
+  expect((await ask('another')).status).toBe(401);
+  expect(
+    JSON.parse((await request(manager.base, '/api/engine', { token: 'a-token', timeoutMs: 5_000 })).body),
+  ).toHaveProperty('part');
 
-    const began = performance.now();
-    await manager.stop();
-    await awaitNobody(installed.home, 100);
-    expect(performance.now() - began).toBeLessThan(1_500);
-    expect(manager.log.failures).toHaveLength(1);
+  const first = manager.status().pid;
+  process.kill(first, 'SIGKILL');
+  await new Promise((resolve) =>
+    manager.on('state', ({ phase, child }) => phase === 'ready' && child === 2 && resolve()),
+  );
+  expect(manager.status().pid).not.toBe(first);
+
+  const began = performance.now();
+  await manager.stop();
+  await awaitNobody(installed.root, 100);
+  expect(performance.now() - began).toBeLessThan(1_500);
+  expect(manager.log.failures).toHaveLength(1);
+});
+
+test('killed with SIGKILL while it installs, its owner leaves nobody', async () => {
+  const owner = path.join(import.meta.dirname, 'owner.js');
+  for (const moment of [50, 200, 500, 900, 1_500, 2_500]) {
+    const { root, environment } = app();
+    const owning = spawn(process.execPath, [owner, JSON.stringify({ resourcesPath: root })], {
+      env: environment,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    await pause(moment); // the moment itself is what is tried
+    owning.kill('SIGKILL');
+    await once(owning, 'exit');
+    await awaitNobody(root, 2_000);
+  }
+});
+
+describe('an engine that is installed', () => {
+  let home;
+
+  beforeAll(async () => {
+    home = await fs.promises.mkdtemp(path.join(os.tmpdir(), 'peft-electron-home-'));
+    const { place, environment } = app(home);
+    await act({ place, environment }, 'install');
   });
 
-  test('repairs what was damaged, and is ready after that', async () => {
-    const installed = app();
-    const log = keptLog();
-    const act = (name) =>
-      runAct(installed.place, name, {
-        platform: process.platform,
-        environment: process.env,
-        log,
-        onEvent: () => undefined,
-      });
-    await act('install').answer;
-    const [slot] = fs.readdirSync(path.join(installed.home, 'rt'));
-    const victim = path.join(installed.home, 'rt', slot, 'conda-meta', 'history');
-    const found = fs.existsSync(victim) ? victim : path.join(installed.home, 'rt', slot, 'bin', 'conda-unpack');
-    fs.chmodSync(found, 0o644);
-    fs.appendFileSync(found, 'damage');
-    expect(await act('repair').answer).toMatchObject({ act: 'repair', did: 'restored' });
+  afterAll(() => fs.promises.rm(home, { recursive: true, force: true, maxRetries: 5 }));
+
+  const python = () => path.join(home, 'rt', fs.readdirSync(path.join(home, 'rt'))[0], 'bin', 'python3');
+
+  test('is repaired where it was damaged, and is ready after that', async () => {
+    const installed = app(home);
+    const victim = path.join(path.dirname(python()), 'conda-unpack');
+    fs.chmodSync(victim, 0o644);
+    fs.appendFileSync(victim, 'damage');
+    expect(await act(installed, 'repair')).toMatchObject({ act: 'repair', did: 'restored' });
     const manager = run(installed);
     await manager.start();
     await manager.stop();
   });
 
-  test('killed with SIGKILL while it installs or runs, its owner leaves nobody', async () => {
-    const owner = path.join(import.meta.dirname, 'owner.js');
-    for (const moment of [50, 200, 500, 900, 1_500, 2_500]) {
-      const { root, home } = app();
-      const options = JSON.stringify({ resourcesPath: root, home });
-      const owning = spawn(process.execPath, [owner, options], { stdio: ['ignore', 'ignore', 'inherit'] });
-      await pause(moment); // the moment itself is what is tried
-      owning.kill('SIGKILL');
-      await once(owning, 'exit');
-      await awaitNobody(home, 2_000);
-    }
+  test('takes a configuration that is opened with the app', async () => {
+    const manager = run(app(home));
+    await manager.start();
+    const file = path.join(folder(), 'mine.peftconfig');
+    fs.writeFileSync(file, JSON.stringify({ metadata: { name: 'small' }, configuration: { rank: 8 } }));
+    const told = [];
+    const listener = { onImported: (name) => told.push(name), onRefused: (_file, reason) => told.push(reason) };
+    const opened = new OpenedFiles(manager, listener);
+    opened.add([file]);
+    await expect.poll(() => told, { timeout: 10_000 }).toEqual(['small']);
+    await manager.stop();
+  });
+
+  test('is started by a launcher that was kept without its archive, once the app has another engine', async () => {
+    const { root, place, environment } = app(home);
+    const parts = { app: root, user: root, settings: path.join(root, 'settings.json'), platform, environment };
+    const versions = new Versions({ ...parts, place: () => place, log: keptLog() });
+    await versions.noteHealthy(place, '1');
+    expect(await versions.previous()).toBe(null); // it is the present one
+    const update = folder();
+    fs.mkdirSync(path.join(update, 'backend'));
+    fs.writeFileSync(path.join(update, 'backend', 'manifest.json'), '{"runtime": "the new one"}');
+    const next = locateEngine({ isPackaged: true, platform, resourcesPath: update, repository: '', environment: {} });
+    const previous = await new Versions({ ...parts, place: () => next, log: keptLog() }).previous();
+    expect(fs.readdirSync(previous.cwd).sort()).toEqual(['_internal', 'engine.json', 'manifest.json', 'peft_engine']);
+    const manager = run({ place: previous, environment });
+    await manager.start();
+    await manager.stop();
+  });
+
+  test('that trains when its owner is killed saves its work in its grace period, and then is gone', async () => {
+    const { root, environment } = app(home);
+    const material = path.join(root, 'material');
+    execFileSync(python(), ['-I', '-B', path.join(import.meta.dirname, '..', 'builders', 'models.py'), material]);
+    const driven = drive({ resourcesPath: root, userData: path.join(root, 'user') }, environment);
+    await driven.ready();
+    const { base, headers } = await lineTo(driven);
+    const body = { model: path.join(material, 'model'), dataset: path.join(material, 'dataset.jsonl'), max_steps: 1e6 };
+    const started = await fetch(`${base}/api/training/start`, {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ ...body, lora_dropout: 0, batch_size: 8 }),
+    });
+    const { job_id: job } = await started.json();
+    const metrics = async () => (await (await fetch(`${base}/api/training/${job}`, { headers })).json()).metrics;
+    await expect.poll(metrics, { timeout: 60_000 }).not.toEqual([]);
+    driven.app.kill('SIGKILL');
+    await once(driven.app, 'exit');
+    await awaitNobody(root, 32_000);
+    const saved = fs.readdirSync(path.join(home, 'data'), { recursive: true });
+    expect(saved.filter((name) => /checkpoint-\d+$/.test(name))).not.toEqual([]);
   });
 });
 
-test('packed by electron-builder, the staged engine is whole and runs', { timeout: 120_000 }, async () => {
+test('packed by electron-builder, the staged engine is whole and runs', async () => {
   const packed = await pack(path.resolve(RESOURCES));
   const program = path.join(packed, 'resources', 'backend', 'peft_engine');
   const { stdout } = await promisify(execFile)(program, ['--status', '--json', '--home', folder()]);
