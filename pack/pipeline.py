@@ -22,6 +22,7 @@ from pack.errors import NotBuilt, PlatformNotBuildable, ProgramFailed
 from pack.lock import Lock, read_lock
 from pack.prefix import install
 from pack.prune import prune, read_rules, table
+from pack.records import cuda_of, records
 from pack.release import write_release
 from pack.solve import solve
 from pack.stage import stage
@@ -173,7 +174,8 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
 
 
 def _prune(workspace: Workspace, sources: Sequence[Source]) -> list[Source]:
-    rules = read_rules(workspace.project / "pack" / "prune.toml", workspace.platform, workspace.accelerator)
+    cuda = cuda_of(records(workspace.prefix))
+    rules = read_rules(workspace.project / "pack" / "prune.toml", workspace.platform, workspace.accelerator, cuda)
     kept, savings = prune(sources, rules)
     workspace.pruned.write_text(table(savings), encoding="utf-8")
     return kept

@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Paths that are left out for a `reason`; for every platform and accelerator where none is named."""
+    """Paths that are left out for a `reason`; for every platform, accelerator and CUDA where none is named."""
 
     reason: str
     paths: tuple[str, ...]
     platforms: tuple[str, ...] = ()
     accelerators: tuple[str, ...] = ()
+    cuda: tuple[str, ...] = ()
+    """Major versions of the CUDA that torch is built for."""
 
-    def holds_for(self, platform: str, accelerator: str) -> bool:
+    def holds_for(self, platform: str, accelerator: str, cuda: str | None) -> bool:
         """Whether the rule holds in a build."""
-        return platform in (self.platforms or (platform,)) and accelerator in (self.accelerators or (accelerator,))
+        asked = ((self.platforms, platform), (self.accelerators, accelerator), (self.cuda, cuda))
+        return all(not named or value in named for named, value in asked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,8 @@ class Saving:
     size: int
 
 
-def read_rules(path: Path, platform: str, accelerator: str) -> list[Rule]:
-    """Return the rules in `path` that hold for a build."""
+def read_rules(path: Path, platform: str, accelerator: str, cuda: str | None) -> list[Rule]:
+    """Return the rules in `path` that hold for a build whose torch is made for the major version `cuda`, if any."""
     rows: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))["rule"]
     rules = [
         Rule(
@@ -50,10 +53,11 @@ def read_rules(path: Path, platform: str, accelerator: str) -> list[Rule]:
             paths=tuple(row["paths"]),
             platforms=tuple(row.get("platforms", ())),
             accelerators=tuple(row.get("accelerators", ())),
+            cuda=tuple(row.get("cuda", ())),
         )
         for row in rows
     ]
-    return [rule for rule in rules if rule.holds_for(platform, accelerator)]
+    return [rule for rule in rules if rule.holds_for(platform, accelerator, cuda)]
 
 
 def prune(sources: Iterable[Source], rules: Sequence[Rule]) -> tuple[list[Source], list[Saving]]:

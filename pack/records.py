@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 FOLDER = "conda-meta/"
@@ -22,6 +22,7 @@ _OF_THIS_MACHINE = frozenset(
         *("extracted_package_dir", "package_tarball_full_path", "link"),
     }
 )
+_CUDA_BUILD = re.compile(r"cuda(\d\d)\d")
 _TOKEN = re.compile("/t/[^/]+")  # how conda writes a channel's secret into its address
 
 
@@ -39,6 +40,12 @@ def owners(prefix: Path) -> dict[str, str]:
         found[f"{FOLDER}{path.name}"] = record["name"]
         found |= dict.fromkeys(record["files"], record["name"])
     return found
+
+
+def cuda_of(packages: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the major version of the CUDA that pytorch is built for, going by its build string: "13" of cuda132_…."""
+    builds = (str(record["build"]) for record in packages if record["name"] == "pytorch")
+    return next((match[1] for build in builds if (match := _CUDA_BUILD.match(build))), None)
 
 
 def placeholders(prefix: Path) -> dict[str, tuple[bytes, ...]]:

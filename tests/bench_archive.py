@@ -29,6 +29,7 @@ from pack.bytecode import with_bytecode
 from pack.condapack import collect
 from pack.progress import silent
 from pack.prune import prune, read_rules
+from pack.records import cuda_of, records
 from pack.write import LEVEL, RELEASE_LEVEL, Written, write_archive
 from tests.builders.backend import REPOSITORY
 from tests.builders.sources import SMALL_MANIFEST
@@ -118,7 +119,7 @@ def make(way: str, prefix: Path, folder: Path, accelerator: str) -> None:
     if writer == "ours":
         archive(collect(prefix, "local"), folder, int(how))
     elif how:
-        rules = read_rules(REPOSITORY / "pack" / "prune.toml", HERE, accelerator)
+        rules = read_rules(REPOSITORY / "pack" / "prune.toml", HERE, accelerator, cuda_of(records(prefix)))
         sources, _ = prune(collect(prefix, "local"), rules)
         if "bytecode" in writer:
             sources = with_bytecode(sources, prefix / HERE.python, REPOSITORY / "build" / "bytecode", silent)

@@ -9,16 +9,18 @@ import pytest
 
 from launcher.platforms import Platform
 from pack.prune import Rule, Saving, prune, read_rules, table
+from pack.records import cuda_of
 from pack.spec import ACCELERATORS
 from tests.builders.sources import file, folder, link
 
 RULES = Path(__file__).parents[3] / "pack" / "prune.toml"
 SITE = "lib/python3.11/site-packages"
+CUDAS = (None, "12", "13")
 BUILDS = [(platform, accelerator) for platform in Platform for accelerator in ACCELERATORS[platform]]
 
 
-def left_out(path: str, platform: str = "linux-64", accelerator: str = "cpu") -> bool:
-    kept, _ = prune([file(path, b"x")], read_rules(RULES, platform, accelerator))
+def left_out(path: str, platform: str = "linux-64", accelerator: str = "cpu", cuda: str | None = None) -> bool:
+    kept, _ = prune([file(path, b"x")], read_rules(RULES, platform, accelerator, cuda))
     return not kept
 
 
@@ -60,11 +62,29 @@ def test_relocated_entries_and_folders_stay() -> None:
 
 
 def test_a_rule_holds_where_it_says() -> None:
-    cuda_kernels = f"{SITE}/bitsandbytes/libbitsandbytes_cuda130.so"
-    assert left_out(cuda_kernels, accelerator="cpu")
-    assert not left_out(cuda_kernels, accelerator="cuda")
     assert left_out(f"{SITE}/setuptools/cli-64.exe")
     assert not left_out("Lib/site-packages/setuptools/cli-64.exe", "win-64", "cuda")
+
+
+@pytest.mark.parametrize(
+    ("build", "kept"),
+    [
+        ("cpu_py311_h1234567_0", set()),
+        ("cuda130_py311_h1234567_0", {"cuda130", "cuda132"}),
+        ("cuda129_generic_py311_h1234567_0", {"cuda121", "cuda129"}),
+    ],
+)
+def test_bitsandbytes_keeps_the_kernels_of_the_cuda_that_torch_is_built_for(build: str, kept: set[str]) -> None:
+    cuda = cuda_of([{"name": "cuda-version", "build": "cuda99"}, {"name": "pytorch", "build": build}])
+    kinds = ["cuda118", "cuda121", "cuda129", "cuda130", "cuda132"]
+    found = {
+        kind
+        for kind in kinds
+        if not left_out(
+            f"{SITE}/bitsandbytes/libbitsandbytes_{kind}.so", accelerator="cuda" if cuda else "cpu", cuda=cuda
+        )
+    }
+    assert found == kept
 
 
 @pytest.mark.parametrize(("platform", "accelerator"), BUILDS)
@@ -83,12 +103,12 @@ def test_what_kernels_are_built_with_stays_in_every_build(platform: str, acceler
         f"{SITE}/jinja2/tests.py",
         "bin/python3.11",
     ]:
-        assert not left_out(path, platform, accelerator), path
+        assert not any(left_out(path, platform, accelerator, cuda) for cuda in CUDAS), path
 
 
 @pytest.mark.parametrize(("platform", "accelerator"), BUILDS)
 def test_every_rule_has_a_reason(platform: str, accelerator: str) -> None:
-    assert all(len(rule.reason) > 10 for rule in read_rules(RULES, platform, accelerator))
+    assert all(len(rule.reason) > 10 for cuda in CUDAS for rule in read_rules(RULES, platform, accelerator, cuda))
 
 
 def test_the_report_names_the_most_first() -> None:
