@@ -182,15 +182,12 @@ class ProgramFailed(PackError):
 
     code, exit_status = "program-failed", 53
 
-    def __init__(
-        self,
-        what: str,
-        status: int | None,
-        output: str,
-        remedy: str = "Read its output above; nox -s doctor shows whether the tools it needs are there.",
-    ) -> None:
+    def __init__(self, what: str, status: int | None, output: str, remedy: str | None = None) -> None:
         ended = "is not on this machine" if status is None else f"ended with status {status}"
-        super().__init__(f"{what} {ended}:\n{output.strip()[-3000:]}", remedy)
+        super().__init__(
+            f"{what} {ended}:\n{output.strip()[-3000:]}",
+            remedy or "Read its output above; nox -s doctor shows whether the tools it needs are there.",
+        )
 
 
 class VerificationFailed(PackError):

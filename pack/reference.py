@@ -134,6 +134,8 @@ def _remedy(node: ast.ClassDef) -> str:
 
 
 def _text(node: ast.expr) -> str:
+    if isinstance(node, ast.BoolOp):
+        return _text(node.values[-1])
     if isinstance(node, ast.JoinedStr):
         return "".join(_text(part) for part in node.values)
     return str(node.value) if isinstance(node, ast.Constant) else "…"

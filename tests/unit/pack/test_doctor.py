@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 from pack.doctor import ROOM, examine, missing_tools
+
+ROOT = Path(__file__).parents[3]
 
 
 def remedies(**machine: object) -> dict[str, str]:
@@ -40,6 +44,12 @@ def test_a_full_disk_is_told_by_how_much() -> None:
 
 def test_windows_is_asked_for_nothing_that_only_linux_has() -> None:
     assert list(remedies(system="win32", find=lambda _: None)) == ["npm"]
+
+
+def test_every_package_that_a_build_uses_is_pinned() -> None:
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    for name in ("pack", "backend", "lint", "workflows"):
+        assert all("==" in line for line in groups[name]), name
 
 
 def test_it_runs_on_this_machine_and_says_what_it_found() -> None:
