@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import FileIO
 from typing import TYPE_CHECKING
 
 from launcher.errors import (
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from launcher.manifest import Frame, Part
     from launcher.platforms import Platform
 
-_READ_SIZE = 1024 * 1024
+_READ_SIZE = 256 * 1024  # bytes; what malloc() keeps for the next time, where it gives a megabyte back to the system
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +145,12 @@ def _reading(path: Path) -> Iterator[None]:
         raise ArchiveUnreadable(path, error.strerror or str(error)) from error
 
 
-def file_digest(path: Path) -> str:
+def file_digest(path: Path | str) -> str:
     """Return the sha256 of a file."""
     import hashlib
 
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as stream:
+    with FileIO(path) as stream:
         while chunk := stream.read(_READ_SIZE):
             digest.update(chunk)
     return digest.hexdigest()

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from launcher.platforms import Platform
 
 
+_BATCH = 64  # entries that a thread looks at before it asks for more: asking costs as much as one of them
+
+
 def survey_quickly(home: Home, manifest: Manifest) -> State:
     """Return the state as far as a start can afford to look: receipt, place and interpreter."""
     slot = home.slot(manifest.slot_name)
@@ -114,15 +117,17 @@ def find_damage(
     total = sum(entry.size for entry in entries)
     done = 0
     damage = []
+    batches = [entries[number : number + _BATCH] for number in range(0, len(entries), _BATCH)]
 
-    def look(entry: Entry) -> DamageKind | None:
-        return _look(slot, entry, relocated.get(entry.path), platform, written=entry.path in written)
+    def look(batch: Sequence[Entry]) -> list[DamageKind | None]:
+        return [
+            _look(slot, entry, relocated.get(entry.path), platform, written=entry.path in written) for entry in batch
+        ]
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for entry, found in zip(entries, pool.map(look, entries), strict=True):
-            if found is not None:
-                damage.append(Damage(entry.path, found))
-            done += entry.size
+        for batch, kinds in zip(batches, pool.map(look, batches), strict=True):
+            damage += [Damage(entry.path, kind) for entry, kind in zip(batch, kinds, strict=True) if kind is not None]
+            done += sum(entry.size for entry in batch)
             progress(done, total)
     return tuple(damage)
 
@@ -133,9 +138,9 @@ def find_extra(slot: Path, entries: Sequence[Entry]) -> list[str]:
     extra = []
     for folder, folders, names in os.walk(slot):
         place = Path(folder)
+        inside = f"{place.relative_to(slot).as_posix()}/".removeprefix("./")
         links = [name for name in folders if (place / name).is_symlink()]
-        paths = ((place / name).relative_to(slot).as_posix() for name in (*names, *links))
-        extra += [path for path in paths if path not in known]
+        extra += [path for name in (*names, *links) if (path := inside + name) not in known]
     return sorted(extra)
 
 
@@ -169,13 +174,13 @@ def _count(damage: Sequence[Damage]) -> str:
 
 
 def _look(slot: Path, entry: Entry, relocated: str | None, platform: Platform, *, written: bool) -> DamageKind | None:
-    path = slot / entry.path
+    path = f"{slot}/{entry.path}"
     try:
-        found = path.lstat()
+        found = os.lstat(path)
         if _kind(found.st_mode) is not entry.kind:
             return DamageKind.WRONG_KIND
         if entry.kind is Kind.LINK:
-            return None if str(path.readlink()) == entry.target else DamageKind.WRONG_TARGET
+            return None if str(Path(path).readlink()) == entry.target else DamageKind.WRONG_TARGET
         # Windows keeps no permission bits but one.
         if not platform.is_windows and stat.S_IMODE(found.st_mode) != entry.mode:
             return DamageKind.WRONG_MODE
