@@ -18,9 +18,11 @@ from backend.routes import (
     adapters,
     choices,
     configurations,
+    consents,
     conversations,
     datasets,
     dependencies,
+    downloads,
     engine,
     hardware,
     health,
@@ -49,6 +51,8 @@ ROUTES = (
     engine,
     hardware,
     choices,
+    downloads,
+    consents,  # before the models: the last of their routes takes any id
     models,
     datasets,
     training,
@@ -73,6 +77,7 @@ def create_app(services: Services) -> FastAPI:
         opening = asyncio.create_task(services.queue.open_if_used_before())
         yield
         await opening
+        await services.downloads.close()
         await services.inference.close()
         await services.queue.close()
 

@@ -6,7 +6,9 @@ import json
 import logging
 import os
 import re
+import shutil
 import threading
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from backend.engine import read_object
@@ -77,6 +79,13 @@ class Shelf:
         if not NAME.fullmatch(name):
             raise DocumentUnknown(self._kind, name)
         return self._folder / f"{name}.json"
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder: it is there whole, or not at all."""
+    leaving = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.leaving")
+    folder.rename(leaving)
+    shutil.rmtree(leaving)
 
 
 def write_whole(path: Path, document: Any) -> None:

@@ -14,6 +14,8 @@ BackendError
     ├── QuantizationNeedsCuda quantization-needs-cuda 422
     ├── ModelNotLoaded        model-not-loaded       404
     ├── AdapterNotMergeable   adapter-not-mergeable  409
+    ├── RevisionChanged       revision-changed       409
+    ├── ModelInUse            model-in-use           409
     ├── NameTaken             name-taken             409
     ├── DocumentUnknown       profile-unknown, conversation-unknown … 404
     ├── SettingsInvalid       settings-invalid       422
@@ -191,6 +193,29 @@ class AdapterNotMergeable(RequestError):
             f"Adapter {adapter_id} was trained by {method}, which leaves the model's weights alone",
             "Use it beside its model, or train a LoRA.",
         )
+
+
+class RevisionChanged(RequestError):
+    """A model is not any more what its user looked at."""
+
+    code = "revision-changed"
+    status = 409
+
+    def __init__(self, model: str, seen: str, current: str) -> None:
+        super().__init__(
+            f"The model {model} is at revision {current}, and what was looked at is {seen}",
+            "Look at what it brings now, and consent to that.",
+        )
+
+
+class ModelInUse(RequestError):
+    """A model cannot be removed while something works with it."""
+
+    code = "model-in-use"
+    status = 409
+
+    def __init__(self, model: str, user: str) -> None:
+        super().__init__(f"The model {model} is in use: {user}", "Wait for it, or end it, and delete the model then.")
 
 
 class NameTaken(RequestError):

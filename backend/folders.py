@@ -59,6 +59,16 @@ class Folders:
         return self.root / "models"
 
     @property
+    def downloads(self) -> Path:
+        """What was or is being fetched from the hub, a file each."""
+        return self.root / "downloads"
+
+    @property
+    def consents(self) -> Path:
+        """Which models' code and pickles the user lets run."""
+        return self.root / "consents.json"
+
+    @property
     def reports(self) -> Path:
         """What was made for support."""
         return self.root / "reports"

@@ -26,8 +26,11 @@ from backend.hardware import HardwareWatch
 from backend.inference.models import Models
 from backend.jobs.queue import Queue
 from backend.journal import Journal
+from backend.models.downloads import KIND as DOWNLOAD
+from backend.models.downloads import Downloads
 from backend.models.hub import Hub
 from backend.models.local import hub_cache
+from backend.models.trust import CONSENTS_VARIABLE, Consents
 from backend.preferences import read
 from backend.repeats import RepeatWatch
 from backend.routes.hardware import PROFILE_SECONDS
@@ -56,6 +59,8 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
     folders = Folders(settings.data_dir)
     journal = Journal()
     logging.getLogger().addHandler(journal)
+    cache = hub_cache(os.environ, user_folder(settings.data_dir))
+    os.environ[CONSENTS_VARIABLE] = str(folders.consents)  # for every worker, and for those that workers start
     services = Services(
         settings=settings,
         folders=folders,
@@ -66,7 +71,9 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         ),
         journal=journal,
         hub=Hub(os.environ),
-        hub_cache=hub_cache(os.environ, user_folder(settings.data_dir)),
+        hub_cache=cache,
+        downloads=Downloads(Shelf(folders.downloads, DOWNLOAD), cache, watch.is_whole),
+        consents=Consents(folders.consents),
         configurations=Shelf(folders.configurations, "configuration"),
         conversations=Shelf(folders.conversations, "conversation"),
         datasets=Datasets(folders.datasets),

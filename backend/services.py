@@ -17,7 +17,9 @@ from backend.hardware import HardwareWatch
 from backend.inference.models import Models
 from backend.jobs.queue import Queue
 from backend.journal import Journal
+from backend.models.downloads import Downloads
 from backend.models.hub import Hub
+from backend.models.trust import Consents
 from backend.repeats import RepeatWatch
 from backend.settings import Settings
 from backend.tasks.process import Tasks
@@ -35,6 +37,8 @@ class Services:
     journal: Journal
     hub: Hub
     hub_cache: Path
+    downloads: Downloads
+    consents: Consents
     configurations: Shelf
     conversations: Shelf
     datasets: Datasets

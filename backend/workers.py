@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
 LINE_BYTES = 16 * 1024 * 1024  # the longest line that a worker may tell
+HUB_TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105 - the name of a variable, no secret; the hub's client reads it
 
 
-async def spawn(module: str, *arguments: str, log: IO[bytes], listens: bool = False) -> Process:
+async def spawn(module: str, *arguments: str, log: IO[bytes], listens: bool = False, asks_hub: bool = True) -> Process:
     """Start `python -m MODULE ARGUMENTS… PARENT`, in a process group of its own.
 
     PARENT is this process's PID. Its stdout is a pipe to us and its stderr goes to `log`; its stdin is empty, unless
-    it `listens` to us.
+    it `listens` to us. Its environment is ours; without the hub's token, unless it `asks_hub`.
     """
+    environment = {name: value for name, value in os.environ.items() if asks_hub or name != HUB_TOKEN_VARIABLE}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         *_interpreter_flags(),
@@ -32,6 +34,7 @@ async def spawn(module: str, *arguments: str, log: IO[bytes], listens: bool = Fa
         stdin=asyncio.subprocess.PIPE if listens else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=log,
+        env=environment,
         limit=LINE_BYTES,
         **host.own_group(),
     )

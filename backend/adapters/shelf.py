@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backend.documents import NAME
+from backend.documents import NAME, remove
 from backend.engine import read_object
 from backend.errors import DocumentUnknown
 
@@ -18,7 +17,6 @@ CONFIGURATION = "adapter_config.json"
 RECORD = "training.json"  # written by the worker that trained it
 WEIGHTS = "adapter_model.safetensors"
 MERGEABLE = frozenset({"LORA", "IA3"})
-LEAVING = ".leaving"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +59,7 @@ class Adapters:
 
     def delete(self, adapter_id: str) -> None:
         """Remove one adapter. Raises DocumentUnknown."""
-        leaving = self._folder / f".{self.get(adapter_id).id}{LEAVING}"
-        (self._folder / adapter_id).rename(leaving)  # there whole, or not at all
-        shutil.rmtree(leaving)
+        remove(self._folder / self.get(adapter_id).id)
 
 
 def describe(folder: Path) -> Adapter | None:

@@ -35,20 +35,30 @@ def hub_cache(environment: Mapping[str, str], user: Path) -> Path:
 def local_models(folder: Path, cache: Path) -> list[ModelCard]:
     """Return the models of a folder of models, then those of the hub's cache, each by name."""
     found = [card for path in sorted(_folders(folder)) if (card := describe(path, path.name, str(path)))]
-    for repository in sorted(_folders(cache)):
-        kind, *names = repository.name.split("--")
-        snapshot = _snapshot(repository)
-        if kind == "models" and names and snapshot is not None:
-            card = describe(snapshot, "/".join(names), "/".join(names))
+    for kept in sorted(_folders(cache)):
+        kind, *names = kept.name.split("--")
+        fetched = _snapshot(kept)
+        if kind == "models" and names and fetched is not None:
+            card = describe(fetched, "/".join(names), "/".join(names))
             found += [card] if card else []
     return found
+
+
+def repository(cache: Path, model_id: str) -> Path:
+    """Return where the hub's cache keeps a model, whether it is there or not."""
+    return cache / "--".join(("models", *model_id.split("/")))
+
+
+def snapshot(cache: Path, model_id: str) -> Path | None:
+    """Return the folder of a model in the hub's cache, named by its commit; None if it was not fetched."""
+    return _snapshot(repository(cache, model_id))
 
 
 def describe(path: Path, name: str, model_id: str) -> ModelCard | None:
     """Return the card of a model's folder, or None if it holds no model with its weights."""
     configuration = read_object(path / "config.json")
     weights = sorted(path.glob("*.safetensors"))
-    if configuration is None or not weights:
+    if configuration is None or not weights or not _is_whole(path):
         return None
     architectures = configuration.get("architectures")
     author, _, short = name.rpartition("/")
@@ -79,6 +89,12 @@ def _snapshot(repository: Path) -> Path | None:
         if named.is_dir():
             return named
     return next(iter(sorted(_folders(repository / "snapshots"))), None)
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether every file is there that the index of weights in several files names."""
+    index = (read_object(path / "model.safetensors.index.json") or {}).get("weight_map")
+    return not isinstance(index, dict) or all((path / str(name)).is_file() for name in index.values())
 
 
 def _count(weights: Path) -> int:

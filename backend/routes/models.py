@@ -1,21 +1,24 @@
 """Base models: those of this machine, and those that the hub offers."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
-from backend.errors import DocumentUnknown
+from backend.documents import remove
+from backend.errors import DocumentUnknown, ModelInUse
 from backend.models.card import ModelCard
-from backend.models.local import local_models
+from backend.models.local import local_models, repository
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api/models")
 
 Parts = Annotated[Services, Depends(services)]
 LIMIT = 20
+FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,250}")
 
 
 class Search(BaseModel):
@@ -55,11 +58,36 @@ def cache(parts: Parts) -> dict[str, Any]:
                 "registry": card.registry,
                 "cached_at": None,
                 "expires_at": None,
+                "revision": Path(card.path or "").name,
+                "size_mb": card.size_mb,
                 "metadata": {"model_name": card.model_name, "author": card.author},
             }
             for card in fetched
         ]
     }
+
+
+@router.delete("/cache")
+async def empty_cache(parts: Parts) -> dict[str, Any]:
+    """Remove every model that was fetched from the hub, if none of them is in use."""
+    fetched = [one["model_id"] for one in (await asyncio.to_thread(cache, parts))["cached_models"]]
+    for model_id in fetched:
+        await _require_unused(model_id, parts)
+    for model_id in fetched:
+        await asyncio.to_thread(remove, repository(parts.hub_cache, model_id))
+    return {"deleted": fetched}
+
+
+@router.delete("/cache/{model_id:path}")
+async def delete_cached(model_id: str, parts: Parts) -> dict[str, Any]:
+    """Remove a model that was fetched from the hub, and what a cancelled download left of it."""
+    return await _delete(model_id, repository(parts.hub_cache, model_id), parts)
+
+
+@router.delete("/local/{name}")
+async def delete_local(name: str, parts: Parts) -> dict[str, Any]:
+    """Remove a model from the folder of models."""
+    return await _delete(str(parts.folders.models / name), parts.folders.models / name, parts)
 
 
 @router.get("/{model_id:path}")
@@ -70,6 +98,26 @@ async def model(model_id: str, parts: Parts) -> dict[str, Any]:
         if card["model_id"] == model_id:
             return dict(card)
     raise DocumentUnknown("model", model_id)
+
+
+async def _delete(model: str, folder: Path, parts: Services) -> dict[str, Any]:
+    """Remove a model's folder, which is named by a client and may not lie elsewhere."""
+    if not FOLDER.fullmatch(folder.name) or not await asyncio.to_thread(folder.is_dir):
+        raise DocumentUnknown("model", model)
+    await _require_unused(model, parts)
+    await asyncio.to_thread(remove, folder)
+    return {"deleted": [model]}
+
+
+async def _require_unused(model: str, parts: Services) -> None:
+    """Raise ModelInUse while a job, a loaded model or a download works with a model."""
+    for job in await parts.queue.jobs():
+        if not job.state.ended and job.plan.model == model:
+            raise ModelInUse(model, f"job {job.id} trains on it")
+    if any(entry.base == model for entry in parts.inference.loaded()):
+        raise ModelInUse(model, "it is loaded")
+    if parts.downloads.fetches(model):
+        raise ModelInUse(model, "it is being downloaded")
 
 
 def _find(parts: Services, query: str, limit: int) -> dict[str, Any]:

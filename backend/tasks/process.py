@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TAIL_BYTES = 4096
+ASK_HUB = {"merge", "count-tokens", "push"}  # the others have no business with the user's token
 
 
 class Tasks:
@@ -22,18 +24,24 @@ class Tasks:
     def __init__(self, engine_is_whole: Callable[[], bool]) -> None:
         self._engine_is_whole = engine_is_whole
 
-    async def run(self, task: str, **arguments: Any) -> Any:
-        """Do a task of `backend.tasks.worker` and return what it returns. Raises EngineArriving, TaskFailed."""
+    async def run(self, task: str, *, seconds: float | None = None, **arguments: Any) -> Any:
+        """Do a task of `backend.tasks.worker` and return what it returns; it gets so many `seconds`, None: any.
+
+        Raises EngineArriving, TaskFailed.
+        """
         if not self._engine_is_whole():
             raise EngineArriving
         with tempfile.TemporaryFile() as log:
-            process = await spawn("backend.tasks.worker", task, json.dumps(arguments), log=log)
-            assert process.stdout is not None
+            process = await spawn("backend.tasks.worker", task, log=log, listens=True, asks_hub=task in ASK_HUB)
             try:
-                told = await process.stdout.read()
-                status = await process.wait()
+                async with asyncio.timeout(seconds):
+                    # Not by the command line, which every user of the machine can read: there may be secrets in it.
+                    told, _ = await process.communicate(json.dumps(arguments).encode())
+            except TimeoutError as error:
+                raise _too_slow(task, seconds) from error
             finally:  # the request may have been given up
                 host.kill_group(process.pid)
+                status = await process.wait()
             if not told:
                 log.seek(0)
                 raise _unexplained(task, status, log.read()[-TAIL_BYTES:].decode("utf-8", errors="replace"))
@@ -41,6 +49,11 @@ class Tasks:
         if "failed" in answer:
             raise TaskFailed(**answer["failed"])
         return answer["result"]
+
+
+def _too_slow(task: str, seconds: float | None) -> TaskFailed:
+    message = f"The task {task} was ended: it did not answer within {seconds} s"
+    return TaskFailed("task-too-slow", message, "Find out what it waits for, and try again.")
 
 
 def _unexplained(task: str, status: int, said: str) -> TaskFailed:

@@ -1,7 +1,8 @@
-"""One task, in a process of its own: `python -m backend.tasks.worker TASK ARGUMENTS PARENT`.
+"""One task, in a process of its own: `python -m backend.tasks.worker TASK PARENT`.
 
-ARGUMENTS is a JSON object. Its answer is one JSON line on what was stdout: {"result": …}, or {"failed": …} with an
-error of the API's one shape. An error that it cannot explain leaves a traceback on stderr, and no answer.
+Its arguments are a JSON object on stdin. Its answer is one JSON line on what was stdout: {"result": …}, or
+{"failed": …} with an error of the API's one shape. An error that it cannot explain leaves a traceback on stderr, and no
+answer.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ TASKS = {
 
 def main(arguments: list[str]) -> int:
     """Do the task; return the exit status."""
-    task, given, parent = arguments
+    task, parent = arguments
     stream = begin(int(parent))
     module, _, function = TASKS[task].partition(":")
     try:
-        answer = {"result": getattr(import_module(module), function)(**json.loads(given))}
+        answer = {"result": getattr(import_module(module), function)(**json.load(sys.stdin))}
     except BackendError as error:
         answer = {"failed": error.to_dict()}
     print(json.dumps(answer), file=stream, flush=True)

@@ -1,0 +1,211 @@
+"""Downloads from the hub: a worker each, and a record that outlives worker and backend."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import tempfile
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import IO, TYPE_CHECKING, Any
+
+from backend import host
+from backend.clock import now
+from backend.errors import EngineArriving, TaskFailed
+from backend.workers import spawn
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from backend.documents import Shelf
+
+    Record = dict[str, Any]
+
+KIND = "download"
+TAIL_BYTES = 2048
+ENDED = {"code": "download-interrupted", "message": "The download was ended", "remedy": "Start it again."}
+
+log = logging.getLogger(__name__)
+
+
+class DownloadState(StrEnum):
+    """How a download is. `interrupted`: its worker or the backend was killed; it goes on when it is resumed."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(eq=False)
+class Fetching:
+    """A download at work. `record` is what its clients see; `planned` is done when it is known what there is to do."""
+
+    record: Record
+    process: Process
+    planned: asyncio.Future[None]
+    cancelled: bool = False
+    reader: asyncio.Task[None] = field(init=False)
+
+
+class Downloads:
+    """Starts, follows, cancels and resumes. Any number run at once; of one model in one revision, one."""
+
+    def __init__(self, shelf: Shelf, cache: Path, engine_is_whole: Callable[[], bool]) -> None:
+        self._shelf = shelf
+        self._cache = cache
+        self._engine_is_whole = engine_is_whole
+        self._running: dict[str, Fetching] = {}
+        self._starting = asyncio.Lock()
+        self._followers: set[asyncio.Queue[Record]] = set()
+
+    async def start(self, model_id: str, revision: str, *, pickle: bool) -> Record:
+        """Start a download, or return the one that runs, as soon as it is known what there is to fetch.
+
+        Raises EngineArriving, and TaskFailed where the hub does not give the model, or the disk has no room for it.
+        """
+        record = {"id": uuid.uuid4().hex[:12], "model_id": model_id, "revision": revision, "pickle": pickle}
+        return await self._start(record | {"created_at": now(), "commit": None})
+
+    async def resume(self, download_id: str) -> Record:
+        """Go on with a download where it ended, in its commit. Raises as `start`, and DocumentUnknown."""
+        record = await asyncio.to_thread(self._shelf.get, download_id)
+        return record if record["state"] == DownloadState.COMPLETED else await self._start(record)
+
+    async def cancel(self, download_id: str) -> Record:
+        """End a download at once; what has arrived is kept for `resume`. Raises DocumentUnknown."""
+        fetching = self._running.get(download_id)
+        if fetching is not None:
+            fetching.cancelled = True
+            host.kill_group(fetching.process.pid)
+            await fetching.reader
+        return await self.get(download_id)
+
+    async def delete(self, download_id: str) -> None:
+        """Forget a download, and end it first if it runs. What it fetched stays. Raises DocumentUnknown."""
+        await self.cancel(download_id)
+        await asyncio.to_thread(self._shelf.delete, download_id)
+
+    async def all(self) -> list[Record]:
+        """Return every download, the last started first."""
+        kept = await asyncio.to_thread(self._shelf.all)
+        return sorted((self._current(one) for one in kept), key=lambda one: str(one["created_at"]), reverse=True)
+
+    async def get(self, download_id: str) -> Record:
+        """Return one download. Raises DocumentUnknown."""
+        return self._current(await asyncio.to_thread(self._shelf.get, download_id))
+
+    def fetches(self, model_id: str) -> bool:
+        """Tell whether a model is being fetched."""
+        return any(one.record["model_id"] == model_id for one in self._running.values())
+
+    @contextmanager
+    def follow(self) -> Iterator[asyncio.Queue[Record]]:
+        """Give a queue of records, one whenever a download has moved on."""
+        arriving: asyncio.Queue[Record] = asyncio.Queue()
+        self._followers.add(arriving)
+        try:
+            yield arriving
+        finally:
+            self._followers.discard(arriving)
+
+    async def close(self) -> None:
+        """End every download; they can be resumed."""
+        for fetching in list(self._running.values()):
+            host.kill_group(fetching.process.pid)
+            await fetching.reader
+
+    def _current(self, kept: Record) -> Record:
+        fetching = self._running.get(kept["id"])
+        if fetching is not None:
+            return fetching.record
+        if kept["state"] == DownloadState.RUNNING:  # of a backend that was killed
+            return kept | {"state": DownloadState.INTERRUPTED, "rate": 0.0, "remaining": None}
+        return kept
+
+    async def _start(self, record: Record) -> Record:
+        if not self._engine_is_whole():
+            raise EngineArriving
+        async with self._starting:
+            for running in self._running.values():
+                if all(running.record[name] == record[name] for name in ("model_id", "revision")):
+                    return running.record
+            fetching = await self._spawn(record)
+        await asyncio.shield(fetching.planned)
+        return fetching.record
+
+    async def _spawn(self, record: Record) -> Fetching:
+        request = {name: record[name] for name in ("model_id", "revision", "commit", "pickle")}
+        output = tempfile.TemporaryFile()  # noqa: SIM115 - the reader closes it
+        asked = json.dumps(request | {"cache": str(self._cache)})
+        process = await spawn("backend.models.fetch", asked, log=output)
+        record = record | {"state": DownloadState.RUNNING, "error": None, "ended_at": None}
+        fetching = Fetching(record, process, asyncio.get_running_loop().create_future())
+        self._running[record["id"]] = fetching
+        fetching.reader = asyncio.create_task(self._read(fetching, output))
+        return fetching
+
+    async def _read(self, fetching: Fetching, output: IO[bytes]) -> None:
+        assert fetching.process.stdout is not None
+        state, error = DownloadState.INTERRUPTED, None
+        with output:
+            async for line in fetching.process.stdout:
+                told = json.loads(line)
+                event = told.pop("event")
+                if event == "failed":
+                    state, error = DownloadState.FAILED, told["error"]
+                elif event == "fetched":
+                    state = DownloadState.COMPLETED
+                    fetching.record = fetching.record | {"path": told["path"], "remaining": 0.0}
+                else:
+                    fetching.record = _moved(fetching.record, event, told)
+                    if event == "planned":
+                        await asyncio.to_thread(self._shelf.put, fetching.record["id"], fetching.record)
+                        fetching.planned.set_result(None)
+                    self._tell(fetching.record)
+            status = await fetching.process.wait()
+            if state is DownloadState.INTERRUPTED and not fetching.cancelled and not host.was_killed(status):
+                state, error = DownloadState.FAILED, _unexplained(status, output)
+        await self._end(fetching, DownloadState.CANCELLED if fetching.cancelled else state, error)
+
+    async def _end(self, fetching: Fetching, state: DownloadState, error: dict[str, Any] | None) -> None:
+        record = fetching.record | {"state": state, "error": error, "rate": 0.0, "ended_at": now()}
+        fetching.record = record
+        if fetching.planned.done() or self._shelf.find(record["id"]) is not None:
+            await asyncio.to_thread(self._shelf.put, record["id"], record)
+        del self._running[record["id"]]
+        self._tell(record)
+        if error is not None:
+            log.warning("the download of %s failed: %s", record["model_id"], error["message"])
+        if not fetching.planned.done():
+            failed = error or ENDED
+            fetching.planned.set_exception(TaskFailed(**failed))
+
+    def _tell(self, record: Record) -> None:
+        for arriving in self._followers:
+            arriving.put_nowait(record)
+
+
+def _moved(record: Record, event: str, told: dict[str, Any]) -> Record:
+    """Return a record after an event; the files' list is kept by name."""
+    if event == "planned":
+        return record | told | {"rate": 0.0, "remaining": None}
+    moved = told.pop("file")
+    return record | told | {"files": [one | (moved if one["name"] == moved["name"] else {}) for one in record["files"]]}
+
+
+def _unexplained(status: int, output: IO[bytes]) -> dict[str, Any]:
+    output.seek(0)
+    lines = output.read()[-TAIL_BYTES:].decode("utf-8", errors="replace").splitlines()
+    return {
+        "code": "download-ended",
+        "message": f"The download's process ended with status {status}: {lines[-1] if lines else 'it said nothing'}",
+        "remedy": "Resume the download; report it if it ends again.",
+        "detail": lines,
+    }

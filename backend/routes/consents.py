@@ -1,0 +1,59 @@
+"""What of a model may run: the Python that it brings, and its weights where they are pickles."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from backend.errors import DocumentUnknown
+from backend.models.local import snapshot
+from backend.models.trust import Brought, Consent, brought
+from backend.services import Services, services
+from backend.training.plan import is_folder
+
+router = APIRouter(prefix="/api/models/consents")
+
+Parts = Annotated[Services, Depends(services)]
+
+
+class Consenting(BaseModel):
+    """What may run of a model, in the revision that its user looked at."""
+
+    model: str = Field(min_length=1)
+    revision: str
+    code: bool = False
+    pickle: bool = False
+
+
+@router.get("")
+def consents(model: Annotated[str, Query(min_length=1)], parts: Parts) -> dict[str, Any]:
+    """Say what a model of this machine brings that could run, and what its user has consented to."""
+    return _described(_brought(model, parts), parts)
+
+
+@router.put("")
+def consent(body: Consenting, parts: Parts) -> dict[str, Any]:
+    """Let a model's code or pickles run, as they are in this revision."""
+    found = _brought(body.model, parts)
+    parts.consents.grant(found, body.revision, Consent(code=body.code, pickle=body.pickle))
+    return _described(found, parts)
+
+
+@router.delete("")
+def withdraw(model: Annotated[str, Query(min_length=1)], parts: Parts) -> dict[str, str]:
+    """Let nothing of a model run any more."""
+    parts.consents.withdraw(model)
+    return {"model": model, "status": "withdrawn"}
+
+
+def _brought(model: str, parts: Services) -> Brought:
+    folder = Path(model) if is_folder(model) else snapshot(parts.hub_cache, model) if "\0" not in model else None
+    if folder is None or not (folder / "config.json").is_file():
+        raise DocumentUnknown("model", model)
+    return brought(model, folder)
+
+
+def _described(found: Brought, parts: Services) -> dict[str, Any]:
+    given = parts.consents.of(found)
+    return found.to_dict() | {"consent": {"code": given.code, "pickle": given.pickle}}
