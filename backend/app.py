@@ -30,6 +30,7 @@ from backend.routes import (
     logging,
     models,
     offline,
+    secrets,
     settings,
     system,
     training,
@@ -61,6 +62,7 @@ ROUTES = (
     conversations,
     configurations,
     settings,
+    secrets,
     logging,
     offline,
 )
@@ -75,7 +77,9 @@ def create_app(services: Services) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # Not awaited: the first health answer need not wait for the database.
         opening = asyncio.create_task(services.queue.open_if_used_before())
+        unlocking = asyncio.create_task(services.vault.open())
         yield
+        unlocking.cancel()
         await opening
         await services.downloads.close()
         await services.inference.close()

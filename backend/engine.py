@@ -6,6 +6,7 @@ and how far it has come. Both belong to another program, so nothing of their sha
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STALLED_SECONDS = 60.0
+LOOK_SECONDS = 1.0
 
 
 class Part(StrEnum):
@@ -71,6 +73,11 @@ class EngineWatch:
         if found.part is Part.WHOLE:
             self._engine = found
         return found
+
+    async def arrival(self) -> None:
+        """Wait until the runtime is whole."""
+        while not self.is_whole():  # noqa: ASYNC110 - the launcher's files do not tell when they change
+            await asyncio.sleep(LOOK_SECONDS)
 
     def is_whole(self) -> bool:
         """Tell whether workers can start."""

@@ -69,6 +69,11 @@ class Folders:
         return self.root / "consents.json"
 
     @property
+    def secrets(self) -> Path:
+        """The names of the secrets that the system's keyring has."""
+        return self.root / "secrets.json"
+
+    @property
     def reports(self) -> Path:
         """What was made for support."""
         return self.root / "reports"

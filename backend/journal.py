@@ -5,26 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import platform
-import re
 import threading
 import traceback
 import zipfile
 from collections import deque
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from backend.clock import now
 from backend.documents import write_whole
-from backend.settings import user_folder
+from backend.redaction import redact, redacted, without_secrets
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEPT = 500
 SEVERITY = {logging.WARNING: "medium", logging.ERROR: "high", logging.CRITICAL: "critical"}
 SEVERITIES = ("low", "medium", "high", "critical")
-# What gives access: an authorization header's value, a hub token, whatever is called a token, key or password.
-SECRET = re.compile(r"(?i)(bearer\s+|hf_|sk-|(?:token|password|secret|api[_-]?key)\W{1,3})[\w.~+/=-]{6,}")
 
 
 class Journal(logging.Handler):
@@ -53,8 +52,8 @@ class Journal(logging.Handler):
             stack = "".join(traceback.format_exception(*record.exc_info))
         entry = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "error_message": record.getMessage(),
-            "stack_trace": stack,
+            "error_message": without_secrets(record.getMessage()),
+            "stack_trace": without_secrets(stack),
             "error_type": kind,
             "severity": SEVERITY.get(record.levelno, "low"),
             "system_state": {
@@ -107,22 +106,6 @@ def diagnose(journal: Journal, log_dir: Path, folder: Path, facts: dict[str, Any
         for path in sorted(log_dir.glob("backend.log*")):
             report.writestr(path.name, redact(path.read_text(encoding="utf-8", errors="replace")))
     return report_id, len(entries)
-
-
-def redacted(document: Any) -> Any:
-    """Return a document with each of its texts redacted."""
-    if isinstance(document, str):
-        return redact(document)
-    if isinstance(document, list):
-        return [redacted(item) for item in document]
-    if isinstance(document, dict):
-        return {name: redacted(item) for name, item in document.items()}
-    return document
-
-
-def redact(text: str) -> str:
-    """Return a text without secrets and without the user's name in paths."""
-    return SECRET.sub(r"\1[redacted]", text.replace(str(user_folder(Path("~"))), "~"))
 
 
 def _stamp() -> str:

@@ -7,6 +7,8 @@ import sys
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING
 
+from backend.redaction import Formatter
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,14 +18,13 @@ OLD_FILES = 3
 
 
 def log_to(folder: Path) -> Path:
-    """Send every log record to stderr and to a rotating file in `folder`; return the file."""
+    """Send every log record, without secrets, to stderr and to a rotating file in `folder`; return the file."""
     path = folder / FILE_NAME
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        handlers=[
-            logging.StreamHandler(sys.stderr),
-            RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8"),
-        ],
+    outputs = (
+        logging.StreamHandler(sys.stderr),
+        RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, encoding="utf-8"),
     )
+    for output in outputs:
+        output.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=outputs)
     return path

@@ -32,12 +32,15 @@ from backend.models.hub import Hub
 from backend.models.local import hub_cache
 from backend.models.trust import CONSENTS_VARIABLE, Consents
 from backend.preferences import read
+from backend.redaction import hide
 from backend.repeats import RepeatWatch
 from backend.routes.hardware import PROFILE_SECONDS
 from backend.services import Services
 from backend.settings import user_folder, withdraw_attempt
 from backend.tasks.process import Tasks
+from backend.vault import Vault
 from backend.version import version
+from backend.workers import HUB_TOKEN_VARIABLE
 
 if TYPE_CHECKING:
     import socket
@@ -55,12 +58,16 @@ log = logging.getLogger(__name__)
 def serve(settings: Settings, listener: socket.socket, token: str | None) -> int:
     """Serve until asked to stop; return the exit status."""
     port: int = listener.getsockname()[1]
+    for secret in (token, os.environ.get(HUB_TOKEN_VARIABLE)):
+        if secret:
+            hide(secret)
     watch = EngineWatch(settings.home, Path(sys.prefix))
     folders = Folders(settings.data_dir)
     journal = Journal()
     logging.getLogger().addHandler(journal)
     cache = hub_cache(os.environ, user_folder(settings.data_dir))
     os.environ[CONSENTS_VARIABLE] = str(folders.consents)  # for every worker, and for those that workers start
+    tasks = Tasks(watch.is_whole)
     services = Services(
         settings=settings,
         folders=folders,
@@ -70,17 +77,18 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
             folders, watch.is_whole, lambda: read(folders.settings).training.autoResume, settings.grace_seconds
         ),
         journal=journal,
-        hub=Hub(os.environ),
+        hub=Hub(os.environ, lambda: os.environ.get(HUB_TOKEN_VARIABLE)),
         hub_cache=cache,
         downloads=Downloads(Shelf(folders.downloads, DOWNLOAD), cache, watch.is_whole),
         consents=Consents(folders.consents),
         configurations=Shelf(folders.configurations, "configuration"),
         conversations=Shelf(folders.conversations, "conversation"),
         datasets=Datasets(folders.datasets),
-        tasks=Tasks(watch.is_whole),
+        tasks=tasks,
         inference=Models(watch.is_whole, settings.log_dir),
         adapters=Adapters(folders.adapters),
         repeats=RepeatWatch(),
+        vault=Vault(folders.secrets, tasks, watch),
         stop=lambda: server.stop("asked by a client"),
     )
     policy = Policy(hosts=local_hosts(port), origins=settings.origins, token=token)

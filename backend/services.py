@@ -23,6 +23,7 @@ from backend.models.trust import Consents
 from backend.repeats import RepeatWatch
 from backend.settings import Settings
 from backend.tasks.process import Tasks
+from backend.vault import Vault
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class Services:
     inference: Models
     adapters: Adapters
     repeats: RepeatWatch
+    vault: Vault
     stop: Callable[[], None]
 
 

@@ -16,7 +16,7 @@ from backend.clock import now
 from backend.models.card import ModelCard
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 ENDPOINT = "https://huggingface.co"
 ANSWER_SECONDS = 4.0
@@ -39,9 +39,10 @@ class Remembered:
 class Hub:
     """Asks each question once in a while, however often it is put. May be used from any thread."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], token: Callable[[], str | None]) -> None:
         self.endpoint = (environment.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
         self.switched_off = environment.get("HF_HUB_OFFLINE", "").upper() in TRUE
+        self._token = token
         self._answers: dict[str, Remembered] = {}
         self._asking = threading.Lock()
         self._reached: bool | None = False if self.switched_off else None
@@ -80,6 +81,9 @@ class Hub:
         self._asked_at = now()
         try:
             request = Request(self.endpoint + path, headers={"Accept": "application/json"})  # noqa: S310
+            if token := self._token():
+                # Unredirected: wherever the hub sends us, it need not be known there who asks.
+                request.add_unredirected_header("Authorization", f"Bearer {token}")
             with urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - the endpoint is the user's own
                 models = json.load(answer)
         except (URLError, TimeoutError, OSError, ValueError) as error:

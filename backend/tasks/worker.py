@@ -19,6 +19,7 @@ TASKS = {
     "rows-of-parquet": "backend.tasks.parquet:write_rows",
     "merge": "backend.tasks.merge:merge",
     "count-tokens": "backend.tasks.tokens:count",
+    "keyring": "backend.tasks.keyring:act",
 }
 
 

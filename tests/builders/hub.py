@@ -45,7 +45,10 @@ class Repository:
 
 @dataclass
 class Hub:
-    """What the hub holds and how it behaves. `cuts` and `damages`: how many of the next large transfers go wrong."""
+    """What the hub holds, how it behaves, and what it saw.
+
+    `cuts` and `damages`: how many of the next large transfers go wrong; `shown`: the authorization of each question.
+    """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     listed: Any = field(default_factory=list)
@@ -54,6 +57,7 @@ class Hub:
     damages: int = 0
     url: str = ""
     asked: list[str] = field(default_factory=list)
+    shown: list[str | None] = field(default_factory=list)
     sent: int = 0
     ranges: list[str] = field(default_factory=list)
     stored: dict[str, bytes] = field(default_factory=dict)
@@ -70,6 +74,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.hub.asked.append(self.path)
+        self.hub.shown.append(self.headers.get("Authorization"))
         path = unquote(urlsplit(self.path).path)
         if path == "/api/models":
             listed = self.hub.listed
