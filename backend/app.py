@@ -30,6 +30,7 @@ from backend.routes import (
     logging,
     models,
     offline,
+    plugins,
     secrets,
     settings,
     system,
@@ -63,6 +64,7 @@ ROUTES = (
     configurations,
     settings,
     secrets,
+    plugins,
     logging,
     offline,
 )

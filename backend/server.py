@@ -31,6 +31,7 @@ from backend.models.downloads import Downloads
 from backend.models.hub import Hub
 from backend.models.local import hub_cache
 from backend.models.trust import CONSENTS_VARIABLE, Consents
+from backend.plugins.plugins import Plugins
 from backend.preferences import read
 from backend.redaction import hide
 from backend.repeats import RepeatWatch
@@ -68,6 +69,7 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
     cache = hub_cache(os.environ, user_folder(settings.data_dir))
     os.environ[CONSENTS_VARIABLE] = str(folders.consents)  # for every worker, and for those that workers start
     tasks = Tasks(watch.is_whole)
+    vault = Vault(folders.secrets, tasks, watch)
     services = Services(
         settings=settings,
         folders=folders,
@@ -88,7 +90,8 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         inference=Models(watch.is_whole, settings.log_dir),
         adapters=Adapters(folders.adapters),
         repeats=RepeatWatch(),
-        vault=Vault(folders.secrets, tasks, watch),
+        vault=vault,
+        plugins=Plugins((settings.home or settings.data_dir) / "plugins", tasks, vault),
         stop=lambda: server.stop("asked by a client"),
     )
     policy = Policy(hosts=local_hosts(port), origins=settings.origins, token=token)

@@ -20,6 +20,7 @@ from backend.journal import Journal
 from backend.models.downloads import Downloads
 from backend.models.hub import Hub
 from backend.models.trust import Consents
+from backend.plugins.plugins import Plugins
 from backend.repeats import RepeatWatch
 from backend.settings import Settings
 from backend.tasks.process import Tasks
@@ -48,6 +49,7 @@ class Services:
     adapters: Adapters
     repeats: RepeatWatch
     vault: Vault
+    plugins: Plugins
     stop: Callable[[], None]
 
 

@@ -20,6 +20,9 @@ TASKS = {
     "merge": "backend.tasks.merge:merge",
     "count-tokens": "backend.tasks.tokens:count",
     "keyring": "backend.tasks.keyring:act",
+    "find-connectors": "backend.plugins.connector:found",
+    "describe-connector": "backend.plugins.connector:described",
+    "check-connector": "backend.plugins.connector:checked",
 }
 
 

@@ -21,13 +21,14 @@ def build_wheel(
     extras: Sequence[str] = (),
     files: Mapping[str, str] | None = None,
     scripts: Mapping[str, str] | None = None,
+    connectors: Mapping[str, str] | None = None,
     tag: str = "py3-none-any",
     metadata: Sequence[str] = (),
 ) -> Path:
     """Write a wheel into `folder` and return its path.
 
-    `scripts` maps console scripts to entry points; `files` maps paths inside the wheel to their text, those under
-    `{stem}.data/` included, for which "{data}" stands.
+    `scripts` maps console scripts to entry points, `connectors` the backend's connectors; `files` maps paths inside the
+    wheel to their text, those under `{stem}.data/` included, for which "{data}" stands.
     """
     stem = f"{name.replace('-', '_')}-{version}"
     module = name.replace("-", "_")
@@ -41,9 +42,10 @@ def build_wheel(
     contents[f"{info}/METADATA"] = "\n".join([*lines, "", ""])
     pure = "true" if tag.endswith("-any") else "false"
     contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: {pure}\nTag: {tag}\n"
-    if scripts:
-        entries = "".join(f"{script} = {entry}\n" for script, entry in scripts.items())
-        contents[f"{info}/entry_points.txt"] = f"[console_scripts]\n{entries}"
+    groups = {"console_scripts": scripts, "peft_studio.connectors": connectors}
+    if points := {group: named for group, named in groups.items() if named}:
+        lines = [line for group, named in points.items() for line in (f"[{group}]", *map(" = ".join, named.items()))]
+        contents[f"{info}/entry_points.txt"] = "\n".join([*lines, ""])
     record = "".join(f"{path},sha256={_digest(text)},{len(text.encode())}\n" for path, text in contents.items())
     contents[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
     folder.mkdir(parents=True, exist_ok=True)

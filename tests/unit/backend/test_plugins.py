@@ -1,0 +1,121 @@
+"""Plugins are found where people install them, and none of them can do the backend harm."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.builders.backend import Backend, running_backend
+from tests.builders.wheels import build_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PYTHON = Path(sys.executable)
+SOUND = """
+class Example:
+    title = "Example"
+    description = "Reaches example.org"
+    secrets = ("api-key", "user")
+    def check(self, secrets):
+        import os
+        if "HF_TOKEN" in os.environ:
+            raise PermissionError("the hub's token is not its business")
+        return f"Logged in with {sorted(secrets)} {secrets['api-key'][::-1]}"
+"""
+HARMFUL = {
+    "raises": "import no_such_module",
+    "leaves": "raise SystemExit(0)",
+    "vanishes": "import os; os._exit(0)",
+    "prints": 'import os; os.write(1, b"{}" * 100); print("hello")' + SOUND,
+    "hangs": "while True: pass",
+    "empty": "Example = object",
+    "misspelt": "class Other: pass",
+}
+
+
+@pytest.fixture(scope="module")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """A backend with one plugin that pip installed, and one for each way to do harm."""
+    folder = tmp_path_factory.mktemp("plugins")
+    plugins = folder / "data" / "plugins"
+    install(folder, plugins, "example", SOUND)
+    for name, code in HARMFUL.items():
+        plant(plugins, name, code)
+    environment = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_TOKEN": "hf_of_the_user",
+        "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+    }
+    with running_backend(PYTHON, folder / "data", environment=environment) as started:
+        yield started
+
+
+def install(folder: Path, plugins: Path, name: str, code: str) -> None:
+    """Have pip install a plugin as its maker's users do."""
+    files = {f"{name}_plugin.py": code}
+    wheel = build_wheel(folder, f"{name}-plugin", "1.2", files=files, connectors={name: f"{name}_plugin:Example"})
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    subprocess.run([*pip, "--target", plugins, wheel], check=True, capture_output=True)
+
+
+def plant(plugins: Path, name: str, code: str) -> None:
+    """Write what pip would have installed."""
+    (plugins / f"{name}_plugin.py").write_text(code)
+    described = plugins / f"{name}_plugin-1.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-plugin\nVersion: 1.0\n")
+    (described / "entry_points.txt").write_text(f"[peft_studio.connectors]\n{name} = {name}_plugin:Example\n")
+
+
+@pytest.fixture(scope="module")
+def listed(backend: Backend) -> dict[str, dict[str, Any]]:
+    found = backend.get("/api/plugins").json()
+    assert found["folder"] == str(backend.data_dir / "plugins")
+    return {one["name"]: one for one in found["plugins"]}
+
+
+def test_what_pip_installed_is_listed_with_what_it_says_of_itself(listed: dict[str, dict[str, Any]]) -> None:
+    assert listed["example"] == {
+        "name": "example",
+        "value": "example_plugin:Example",
+        "package": "example-plugin",
+        "version": "1.2",
+        "place": "folder",
+        "title": "Example",
+        "description": "Reaches example.org",
+        "secrets": ["api-key", "user"],
+        "error": None,
+    }
+
+
+@pytest.mark.parametrize("name", sorted(HARMFUL))
+def test_a_plugin_that_cannot_be_used_is_listed_with_why(listed: dict[str, dict[str, Any]], name: str) -> None:
+    expected = {"leaves": "task-failed", "vanishes": "task-failed", "hangs": "task-too-slow", "prints": None}
+    error = listed[name]["error"]
+    assert (error and error["code"]) == expected.get(name, "plugin-failed")
+    assert error is None or error["remedy"]
+
+
+def test_a_plugin_gets_its_own_secrets_and_no_others(backend: Backend, listed: dict[str, dict[str, Any]]) -> None:
+    assert "example" in listed
+    backend.call("PUT", "/api/secrets/example.api-key", json={"value": "the key of it"})
+    backend.call("PUT", "/api/secrets/other.user", json={"value": "someone else's"})
+    answer = backend.post("/api/plugins/example/check").json()
+    assert answer == {"name": "example", "reached": "Logged in with ['api-key'] ti fo yek eht"}
+    assert backend.post("/api/plugins/raises/check").json()["code"] == "plugin-unknown"
+
+
+def test_a_plugin_that_is_added_later_is_found_by_looking_again(
+    backend: Backend, listed: dict[str, dict[str, Any]]
+) -> None:
+    for name in sorted(set(HARMFUL) - {"raises"}):
+        (backend.data_dir / "plugins" / f"{name}_plugin-1.0.dist-info" / "entry_points.txt").unlink()
+    plant(backend.data_dir / "plugins", "later", SOUND)
+    assert "later" not in listed
+    again = backend.get("/api/plugins?refresh=true").json()["plugins"]
+    assert {one["name"] for one in again} == {"example", "later", "raises"}
