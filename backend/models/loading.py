@@ -29,7 +29,11 @@ def load_tokenizer(name: str) -> Any:
     found, consent = _trusted(name)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name, **_source(name, found, consent))
-    except (OSError, ValueError) as error:  # what transformers raises for one that is missing, or not whole
+    except (
+        OSError,
+        ValueError,
+        ImportError,
+    ) as error:  # what transformers raises for one that is missing, or not whole
         raise _not_loaded(name, found, consent, error) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -41,6 +45,8 @@ def load_model(name: str, *, dtype: Any, quantization: Any = None) -> Any:
 
     Raises CannotWork (model-not-loaded, hub-unreachable, code-not-trusted, pickle-not-trusted).
     """
+    import pickle
+
     import transformers
 
     how = {} if quantization is None else {"quantization_config": quantization, "device_map": {"": 0}}
@@ -53,7 +59,7 @@ def load_model(name: str, *, dtype: Any, quantization: Any = None) -> Any:
             **how,
             **_source(name, found, consent),
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError, pickle.UnpicklingError) as error:  # of a pickle, more than tensors
         raise _not_loaded(name, found, consent, error) from error
 
 
