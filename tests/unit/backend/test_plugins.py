@@ -59,7 +59,7 @@ def install(folder: Path, plugins: Path, name: str, code: str) -> None:
     """Have pip install a plugin as its maker's users do."""
     files = {f"{name}_plugin.py": code}
     wheel = build_wheel(folder, f"{name}-plugin", "1.2", files=files, connectors={name: f"{name}_plugin:Example"})
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
+    pip: list[str | Path] = [PYTHON, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps"]
     subprocess.run([*pip, "--target", plugins, wheel], check=True, capture_output=True)
 
 
