@@ -20,20 +20,22 @@ if TYPE_CHECKING:
 _ABOUT = """\
 Builds what PEFT Studio's installer carries: an archive of the pinned environment and the launcher that unpacks it.
 Each act does all that come before it; what has not changed is not made again.
+`nox -s "ACT(PLATFORM)" -- OPTIONS` does the same, and installs the tools for it.
 
   channel   a local conda channel: the backend, and what the other channels lack (--channel local: everything)
-  lock      the exact packages, solved from environment.yml
-  prefix    the packages of the lock, installed under build/
-  archive   the prefix as a framed archive, with index and manifest
+  lock      the exact packages, solved from environment.yml: pack/locks/ for conda-forge's, else build/
+  prefix    the packages of the lock, installed: build/PLATFORM-ACCELERATOR/prefix
+  archive   the prefix as a framed archive, with index and manifest: build/PLATFORM-ACCELERATOR/archive
   stub      the launcher, frozen for that manifest
-  stage     all of it in dist/PLATFORM/resources, for Electron's builder
-  verify    the staged launcher, run in hostile places: dist/PLATFORM/verify.txt says what was found
-  release   the verified resources as files of a release page, with SBOM, report and checksums"""
+  stage     all of it for Electron's builder: dist/PLATFORM/resources
+  verify    the staged launcher, run in hostile places; what was found: dist/PLATFORM/verify.txt and .json
+  release   the verified resources for a release page, with SBOM, report and checksums: dist/PLATFORM/release"""
 _EXAMPLES = """\
 examples:
   python -m pack stage                                        from conda-forge, for this machine
   python -m pack stage --channel local --accelerator cpu      from Python wheels alone, where no channel is reached
-  python -m pack archive --locked                             refuse to solve: build what the lock says
+  python -m pack lock --platform osx-arm64                    what a Mac's engine would be made of
+  python -m pack release --locked --accelerator cpu           what the lock says, verified and ready to be published
 
 exit status: 0 done; 40-59 an error with a code, a message and a remedy; 130 interrupted; 70 a bug."""
 
@@ -84,10 +86,12 @@ def _parser() -> argparse.ArgumentParser:
         "--platform",
         choices=[str(platform) for platform in Platform],
         default=str(Platform.current()),
-        help="for which",
+        help="what to build for (this machine: %(default)s); for another platform only its lock can be made",
     )
     parser.add_argument(
-        "--accelerator", choices=[str(kind) for kind in Accelerator], help="another torch build than environment.yml's"
+        "--accelerator",
+        choices=[str(kind) for kind in Accelerator],
+        help="which torch build (environment.yml's)",
     )
     parser.add_argument(
         "--channel",
@@ -107,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_whole(1, 2**63 - 1),
         default=PART_SIZE,
         metavar="BYTES",
-        help="the archive's parts at most (%(default)s)",
+        help="the largest file that is written: an archive above it comes in parts (%(default)s)",
     )
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="the checkout (this folder)")
     parser.add_argument("--json", action="store_true", help="one JSON line for each act, on stdout")

@@ -80,11 +80,13 @@ def main() -> int:
     here = Path.cwd()
     findings = examine(sys.platform, sys.version_info[:2], shutil.which, shutil.disk_usage(here).free, str(here))
     width = max(len(finding.name) for finding in findings)
+    lacking = sum(1 for finding in findings if finding.remedy)
     for finding in findings:
         print(f"{'ok  ' if not finding.remedy else 'need'}  {finding.name:<{width}}  {finding.found}")
         if finding.remedy:
             print(f"      {'':<{width}}  → {finding.remedy}")
-    return int(any(finding.remedy for finding in findings))
+    print(f"{lacking} of these to see to." if lacking else "This machine can build and test.")
+    return min(lacking, 1)
 
 
 if __name__ == "__main__":
