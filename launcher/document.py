@@ -64,6 +64,10 @@ class Node:
             raise self.refuse(f"expected zero or above, found {value}")
         return value
 
+    def truth(self) -> bool:
+        """Return this true or false."""
+        return self._expect(bool)
+
     def optional_number(self) -> int | None:
         """Return this whole number, or None for null."""
         return None if self.value is None else self.number()

@@ -7,14 +7,19 @@ programs it starts (https://pyinstaller.org/en/stable/common-issues-and-pitfalls
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+from launcher.variables import expand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from launcher.home import Home
+    from launcher.manifest import Manifest
     from launcher.platforms import Platform
+    from launcher.variables import Variable
 
 _FOREIGN_PREFIXES = (
     "PYTHON",
@@ -43,8 +48,13 @@ _PROGRAMS = ("bin",)
 _WINDOWS_PROGRAMS = ("", "Library/mingw-w64/bin", "Library/usr/bin", "Library/bin", "Scripts", "bin")
 
 
-def clean_environment(parent: Mapping[str, str], slot: Path, platform: Platform) -> dict[str, str]:
-    """Return the environment for programs of the runtime in `slot`."""
+def clean_environment(
+    parent: Mapping[str, str],
+    slot: Path,
+    platform: Platform,
+    variables: Mapping[str, Variable] = MappingProxyType({}),
+) -> dict[str, str]:
+    """Return the environment for programs of the runtime in `slot`, with the `variables` of its activation."""
     kept = {name: value for name, value in parent.items() if not _foreign(name.upper())}
     programs = _WINDOWS_PROGRAMS if platform.is_windows else _PROGRAMS
     search = [str(slot / folder) for folder in programs]
@@ -52,12 +62,13 @@ def clean_environment(parent: Mapping[str, str], slot: Path, platform: Platform)
     path_name = next((name for name in kept if name.upper() == "PATH"), "PATH")
     if inherited := kept.get(path_name):
         search.append(inherited)
-    return kept | _OURS | {path_name: (";" if platform.is_windows else ":").join(search), "CONDA_PREFIX": str(slot)}
+    path = (";" if platform.is_windows else ":").join(search)
+    return kept | expand(variables, str(slot), kept) | _OURS | {path_name: path, "CONDA_PREFIX": str(slot)}
 
 
-def backend_environment(parent: Mapping[str, str], slot: Path, home: Home, platform: Platform) -> dict[str, str]:
-    """Return the backend's environment: the runtime's, and where it finds the launcher's own state."""
-    return clean_environment(parent, slot, platform) | {
+def backend_environment(parent: Mapping[str, str], slot: Path, home: Home, manifest: Manifest) -> dict[str, str]:
+    """Return the backend's environment: the runtime's, what activation adds, and where the launcher's own state is."""
+    return clean_environment(parent, slot, manifest.platform, manifest.environment) | {
         "PEFT_STUDIO_HOME_STATE": str(home.root),
         "PEFT_STUDIO_ATTEMPT": str(home.attempt),
     }

@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 from launcher.document import Node, is_digest
 from launcher.paths import check_paths
 from launcher.platforms import Platform
+from launcher.variables import read_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from launcher.variables import Variable
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
@@ -102,6 +105,7 @@ class Manifest:
     channel: str
     lock: str
     packages: Mapping[str, str]
+    environment: Mapping[str, Variable]
     floor: Floor
     placeholder: int | None
     longest_path: int
@@ -140,6 +144,7 @@ class Manifest:
             channel=node.child("channel").text(),
             lock=node.child("lock").digest(),
             packages=MappingProxyType({name: version.text() for name, version in node.child("packages").members()}),
+            environment=read_variables(node.child("environment")),
             floor=Floor.from_node(node.child("floor")),
             placeholder=node.child("placeholder").optional_number(),
             longest_path=node.child("longestPath").number(),
@@ -162,6 +167,7 @@ class Manifest:
             "channel": self.channel,
             "lock": self.lock,
             "packages": dict(sorted(self.packages.items())),
+            "environment": {name: variable.to_dict() for name, variable in self.environment.items()},
             "floor": self.floor.to_dict(),
             "placeholder": self.placeholder,
             "longestPath": self.longest_path,

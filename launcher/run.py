@@ -44,6 +44,6 @@ def become_backend(command: Sequence[str], scene: Scene) -> NoReturn:
 
     scene.report.say(Starting(list(command)))
     try:
-        become(command, backend_environment(scene.environment, scene.slot, scene.home, scene.platform))
+        become(command, backend_environment(scene.environment, scene.slot, scene.home, scene.manifest))
     except OSError as error:
         raise BlockedBySystem(scene.slot / scene.platform.python, error.strerror or str(error)) from error

@@ -14,6 +14,7 @@ import zstandard
 
 from launcher.manifest import MANIFEST_NAME, Floor, Kind, Manifest, Part, room
 from launcher.paths import check_paths
+from pack.activation import record_activation
 from pack.bytecode import with_bytecode
 from pack.condapack import collect, shortest_placeholder
 from pack.errors import UnsafeEntries
@@ -64,7 +65,8 @@ def build_archive(
     this machine alone and must not occur in any entry, `leave_out` returns the sources that travel, `find_core` names
     the paths that come first, `stub_needs` what the stub asks of the system beyond the packages, in their words.
 
-    Raises PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft, SourceChanged.
+    Raises PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft, SourceChanged,
+    ProgramFailed.
     """
     channel = public_address(channel)
     progress("collect", 0, 1)
@@ -96,6 +98,7 @@ def build_archive(
             channel=channel,
             lock=lock,
             packages={record["name"]: record["version"] for record in packages if record["name"] in CRITICAL},
+            environment=record_activation(prefix, sources, platform),
             floor=floor_of([*packages, {"depends": stub_needs}]),
             placeholder=placeholder,
             longest_path=max(len(entry.path) for entry in written.index.entries),

@@ -24,8 +24,8 @@ Tree = dict[str, tuple[str, int, bytes | str]]  # path → kind, mode, and bytes
 NOTHING = Part(name="none", size=0, sha256="0" * 64)
 SMALL_MANIFEST = Manifest(
     runtime="0" * 64, version="1", platform=Platform.LINUX_64, accelerator="cpu", created_at="2026-01-01T00:00:00Z",
-    channel="test", lock="0" * 64, packages={}, floor=Floor(), placeholder=None, longest_path=0, disk=0, entries=0,
-    core=0, parts=(NOTHING,), index=NOTHING,
+    channel="test", lock="0" * 64, packages={}, environment={}, floor=Floor(), placeholder=None, longest_path=0,
+    disk=0, entries=0, core=0, parts=(NOTHING,), index=NOTHING,
 )  # fmt: skip
 
 

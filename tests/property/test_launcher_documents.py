@@ -16,6 +16,7 @@ from launcher.manifest import Floor, Frame, Index, Manifest, NewerSchemaError, P
 from launcher.paths import check_paths
 from launcher.platforms import Platform
 from launcher.receipt import Extent, Receipt
+from launcher.variables import Variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ MANIFEST = Manifest(
     channel="conda-forge",
     lock=DIGEST,
     packages={"python": "3.11.0"},
+    environment={"SSL_CERT_FILE": Variable("{prefix}/ssl/cacert.pem", unless_set=True)},
     floor=Floor(glibc="2.28"),
     placeholder=255,
     longest_path=20,
@@ -127,7 +129,7 @@ def test_any_value_left_out_is_refused_or_was_one_of_several(name: str) -> None:
         except DocumentError as error:
             assert str(error).startswith((str(path[0]), "entries" if name == "index" else "\0"))  # noqa: PT017
         else:
-            assert isinstance(path[-1], int) or path[0] in {"packages", "relocated"}, path
+            assert isinstance(path[-1], int) or path[0] in {"packages", "environment", "relocated"}, path
 
 
 @pytest.mark.parametrize("name", READERS)

@@ -17,7 +17,8 @@ HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "bitsandbyte
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "asyncio", "socketserver", "xmlrpc"}
 # The launcher's modules, layer upon layer: each may import at run time from its own layer and those above it here.
 LAYERS = [
-    ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt"}),
+    ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt",
+              "variables"}),
     ("pure", {"environ", "plan"}),
     ("effects", {"acts", "attempt", "disk", "home", "host", "journal", "locks", "move", "preflight", "record",
                  "relocate", "report", "resources", "restore", "run", "start", "surroundings", "survey", "trust",
@@ -25,7 +26,7 @@ LAYERS = [
     ("edge", {"cli", "__main__"}),
 ]  # fmt: skip
 # What the reader of archives lends to their writer.
-LENT = {"document", "environ", "errors", "events", "manifest", "paths", "platforms", "resources"}
+LENT = {"document", "environ", "errors", "events", "manifest", "paths", "platforms", "resources", "variables"}
 
 
 def modules(package: str) -> list[Path]:

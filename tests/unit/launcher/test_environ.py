@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, cast
 
@@ -10,11 +11,14 @@ import pytest
 from launcher.environ import backend_environment, clean_environment
 from launcher.home import Home
 from launcher.platforms import Platform
+from launcher.variables import Variable
+from tests.builders.sources import SMALL_MANIFEST
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SLOT = cast("Path", PurePosixPath("/home/ana/.local/share/peft-studio/rt/0a1b2c3d"))
+HOME = Home(cast("Path", PurePosixPath("/home/ana/state")))
 WINDOWS_SLOT = cast("Path", PureWindowsPath(r"C:\Users\ana\AppData\Local\peft-studio\rt\0a1b2c3d"))
 
 
@@ -58,7 +62,24 @@ def test_no_bytecode_is_written_and_no_other_modules_are_found() -> None:
 
 
 def test_the_backend_learns_where_the_launcher_keeps_its_state() -> None:
-    home = Home(cast("Path", PurePosixPath("/home/ana/state")))
-    found = backend_environment({}, SLOT, home, Platform.LINUX_64)
+    found = backend_environment({}, SLOT, HOME, SMALL_MANIFEST)
     assert found["PEFT_STUDIO_HOME_STATE"] == "/home/ana/state"
     assert found["PEFT_STUDIO_ATTEMPT"] == "/home/ana/state/attempt.json"
+
+
+def test_what_activation_would_set_is_set_and_the_users_own_is_left_where_activation_leaves_it() -> None:
+    variables = {
+        "SSL_CERT_FILE": Variable("{prefix}/ssl/cacert.pem", unless_set=True),
+        "GDAL_DATA": Variable("{prefix}/share/gdal", unless_set=False),
+    }
+    manifest = replace(SMALL_MANIFEST, environment=variables)
+    found = backend_environment({"GDAL_DATA": "mine", "SSL_CERT_FILE": ""}, SLOT, HOME, manifest)
+    assert (found["SSL_CERT_FILE"], found["GDAL_DATA"]) == (f"{SLOT}/ssl/cacert.pem", f"{SLOT}/share/gdal")
+    found = backend_environment({"SSL_CERT_FILE": "/etc/company.pem"}, SLOT, HOME, manifest)
+    assert found["SSL_CERT_FILE"] == "/etc/company.pem"
+
+
+@pytest.mark.parametrize("name", ["PATH", "CONDA_PREFIX", "PYTHONNOUSERSITE", "PEFT_STUDIO_ATTEMPT"])
+def test_no_manifest_sets_what_the_launcher_sets(name: str) -> None:
+    manifest = replace(SMALL_MANIFEST, environment={name: Variable("evil", unless_set=False)})
+    assert backend_environment({}, SLOT, HOME, manifest)[name] != "evil"
