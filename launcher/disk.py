@@ -162,7 +162,7 @@ class Disk:
             os.close(descriptor)
 
     def flush_all(self, root: Path, files: Iterable[Path]) -> None:
-        """Wait until all `files` below `root` have reached the disk (docs/decisions/0010); `flush` has to follow.
+        """Wait until all `files` below `root` have reached the disk (docs/decisions/0014); `flush` has to follow.
 
         Raises OSError where the disk failed to write one.
         """

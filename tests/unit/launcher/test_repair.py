@@ -53,7 +53,8 @@ def test_restores_a_file_that_is(damage: str, entry: str, packed: Packed, instal
     assert isinstance(state, Damaged)
     assert [(found.path, found.kind.value) for found in state.damage] == [(entry, kind)]
     assert plan == Restore(frozenset({entry}), relocate=False)
-    assert disk.written == {entry.split("/")[1], packed.receipt(installed).name + ".new"}
+    notes = {f"{packed.manifest.slot_name}.{kind}.new" for kind in ("json", "journal")}
+    assert disk.written == {entry.split("/")[1], *notes}
     assert tree(packed.slot(installed)) == whole
     assert make_surely_whole(scene(packed.resources, installed)) == (Ready(), Launch())
 
