@@ -74,8 +74,9 @@ def act(request: Request, release: Release, report: Report, environment: Mapping
             return
     folder = (request.resources or default_resources(platform)).absolute()
     if request.act is Act.REMOVE:
+        kept = Resources.open(folder, platform).manifest.slot_name if request.others_only else None
         if not request.user_files_too or confirmed(f"Remove {home.user_files} with all your work in it?"):
-            remove(home, disk, report, user_files_too=request.user_files_too)
+            remove(home, disk, report, kept=kept, user_files_too=request.user_files_too)
         return
     if request.act is Act.STATUS:
         try:

@@ -109,15 +109,15 @@ def status(
     )
 
 
-def remove(home: Home, disk: Disk, report: Report, *, user_files_too: bool) -> None:
-    """Remove every runtime of the home, and with `user_files_too` all of the user's own work in it.
+def remove(home: Home, disk: Disk, report: Report, *, kept: str | None, user_files_too: bool) -> None:
+    """Remove every runtime of the home but the one in slot `kept`, and with `user_files_too` the user's own work.
 
     Raises Busy while a backend runs from one of them; what was removed until then is gone.
     """
     removed = []
     if home.root.is_dir():
         with home_to_ourselves(home, report), disk_errors(home.root):
-            slots = home.slots()
+            slots = [slot for slot in home.slots() if slot.name != kept]
             if slots:
                 disk.make_folders(home.receipts)
             progress = report.step("remove", "entries")
@@ -129,7 +129,8 @@ def remove(home: Home, disk: Disk, report: Report, *, user_files_too: bool) -> N
                     disk.remove(slot)
                 removed.append(str(slot))
             progress(len(slots), len(slots))
-            withdraw_attempt(home, disk)
+            if kept is None:
+                withdraw_attempt(home, disk)
             if user_files_too and home.user_files.exists():
                 disk.remove(home.user_files)
                 removed.append(str(home.user_files))

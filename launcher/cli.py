@@ -49,6 +49,7 @@ class Request:
     resources: Path | None
     home: Path | None
     user_files_too: bool
+    others_only: bool
     until_eof: bool
     as_json: bool
     quiet: bool
@@ -63,8 +64,9 @@ def parse(arguments: Sequence[str], version: str) -> Request:
     parser = _parser(version)
     found = parser.parse_args(arguments[:cut])
     act = Act.MOVE_HOME if found.move_home else found.act
-    if found.all and act != Act.REMOVE:
-        parser.error("--all goes with --remove")
+    for name in ("all", "others"):
+        if getattr(found, name) and act != Act.REMOVE:
+            parser.error(f"--{name} goes with --remove")
     backend_arguments = tuple(arguments[cut + 1 :])
     if backend_arguments and act != Act.RUN:
         parser.error("arguments after -- are the backend's: they go with no other act")
@@ -74,6 +76,7 @@ def parse(arguments: Sequence[str], version: str) -> Request:
         resources=found.resources,
         home=found.home,
         user_files_too=found.all,
+        others_only=found.others,
         until_eof=found.until_eof,
         as_json=found.json,
         quiet=found.quiet,
@@ -126,7 +129,9 @@ def _parser(version: str) -> argparse.ArgumentParser:
     ):
         acts.add_argument(f"--{act}", dest="act", action="store_const", const=act, help=text)
     acts.add_argument("--move-home", type=_folder, metavar="DIR", help="move the home (another disk) and remember it")
-    parser.add_argument("--all", action="store_true", help="with --remove: the user's own files too, after asking")
+    extent = parser.add_mutually_exclusive_group()
+    extent.add_argument("--all", action="store_true", help="with --remove: the user's own files too, after asking")
+    extent.add_argument("--others", action="store_true", help="with --remove: only the runtimes of other versions")
     places = parser.add_argument_group("places")
     places.add_argument(
         "--resources", type=_folder, metavar="DIR", help="manifest and archive (default: beside the program)"

@@ -51,6 +51,8 @@ def test_what_follows_two_dashes_is_the_backends_whatever_it_is() -> None:
         (["--move-home", ""], "an empty name is no folder"),
         (["--inst"], "unrecognized arguments: --inst"),
         (["--all"], "--all goes with --remove"),
+        (["--others", "--status"], "--others goes with --remove"),
+        (["--remove", "--all", "--others"], "not allowed with argument"),
         (["--verify", "--", "--port", "1"], "they go with no other act"),
         (["something"], "unrecognized arguments: something"),
     ],

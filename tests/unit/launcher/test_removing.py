@@ -39,6 +39,20 @@ def test_the_runtimes_go_and_the_users_work_stays(packed: Packed, with_work: Pat
     assert ask(packed.resources, with_work, "--status").last("result")["state"] == "missing"
 
 
+def test_only_other_versions_go_where_that_is_asked(packed: Packed, with_work: Path) -> None:
+    (with_work / "rt/01dface5/bin").mkdir(parents=True)
+    answer = ask(packed.resources, with_work, "--remove", "--others")
+    assert answer.last("result")["removed"] == [str(with_work / "rt/01dface5")]
+    assert [slot.name for slot in (with_work / "rt").iterdir()] == [packed.slot(with_work).name]
+    assert ask(packed.resources, with_work, "--status").last("result")["state"] == "ready"
+
+
+def test_which_the_others_are_only_a_manifest_can_say(tmp_path: Path, packed: Packed, with_work: Path) -> None:
+    answer = ask(tmp_path / "nowhere", with_work, "--remove", "--others")
+    assert answer.last("failed")["code"] == "manifest-invalid"
+    assert packed.slot(with_work).exists()
+
+
 def test_nothing_to_remove_is_an_answer(packed: Packed, home: Path) -> None:
     assert ask(packed.resources, home, "--remove").last("result")["removed"] == []
     assert not home.exists()
