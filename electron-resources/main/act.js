@@ -6,7 +6,7 @@ const { Child } = require('./child');
 const { EngineError, explain, failureOf } = require('./errors');
 const { checkEngine } = require('./paths');
 
-/** @typedef {'install' | 'repair' | 'status' | 'support-report' | 'move-home'} Act */
+/** @typedef {'install' | 'repair' | 'status' | 'remove' | 'support-report' | 'move-home'} Act */
 
 /** An act that ended without its answer; `failure` says why. */
 class ActFailed extends EngineError {

@@ -58,7 +58,7 @@ const ENTRIES = Object.freeze({
     buttons: ['retry', 'choose-home', 'quit'],
   },
   'home-without-locks': { title: 'This disk cannot hold the engine', buttons: ['choose-home', 'retry', 'quit'] },
-  'home-missing': { title: 'The disk with the engine is not there', buttons: ['retry', 'choose-home', 'quit'] },
+  'home-missing': { title: 'The disk with the engine is not there', buttons: ['retry', 'open-log', 'quit'] },
   'place-unusable': { title: 'This place cannot be used', buttons: ['choose-home', 'retry', 'quit'] },
   'path-too-long': { title: 'The folder of the engine has too long a path', buttons: ['choose-home', 'quit'] },
   'path-not-text': { title: 'The folder of the engine has an unusable name', buttons: ['choose-home', 'quit'] },

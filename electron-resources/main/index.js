@@ -136,6 +136,12 @@ function run() {
     if (phase === 'failed') offerHelp().catch(warn);
   });
 
+  /** What there is to do once all of the engine is there. */
+  async function settle() {
+    await commands.lookAround();
+    await versions.noteHealthy(manager.place);
+  }
+
   async function offerHelp() {
     windows.showEngine();
     const { child } = manager.state;
@@ -143,7 +149,7 @@ function run() {
   }
 
   function greet() {
-    versions.noteHealthy(manager.place, manager.state.address?.version ?? '').catch(warn);
+    versions.noteVersion(manager.state.address?.version ?? '').catch(warn);
     opened.deliver().catch(warn);
     welcome({ manager, presenter, windows, folder: FOLDERS.app, platform });
     scope.abort();
@@ -156,7 +162,7 @@ function run() {
         send('engine-arrival', arrival);
         const share = arrival?.total ? (arrival.done ?? 0) / arrival.total : -1;
         windows.setProgress(share);
-        if (arrival === null) commands.lookAround().catch(warn);
+        if (arrival === null) settle().catch(warn);
       },
     }).catch((error) => signal.aborted || log.warn(`how much of the engine is there is unknown: ${error.message}`));
   }

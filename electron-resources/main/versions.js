@@ -47,25 +47,31 @@ class Versions {
     this.#remember({ manifest: expected });
   }
 
+  /** @param {string} version of an engine that is ready */
+  async noteVersion(version) {
+    const { settings, log } = this.#parts;
+    const { engineVersion } = readSettings(settings);
+    if (version === engineVersion) return;
+    log.info(`backend-version: ${engineVersion ?? 'none'} → ${version}`);
+    this.#remember({ engineVersion: version });
+  }
+
   /**
-   * Notes that an engine is healthy: from then on it is the one to go back to.
+   * Notes that an engine is healthy, and all of it there: from then on it is the one to go back to, and the runtimes of
+   * others go.
    *
    * @param {import('./paths').Place} place where it was started
-   * @param {string} version
    */
-  async noteHealthy(place, version) {
-    const { settings, log } = this.#parts;
-    const { engineVersion, runtime } = readSettings(settings);
-    if (version !== engineVersion) {
-      log.info(`backend-version: ${engineVersion ?? 'none'} → ${version}`);
-      this.#remember({ engineVersion: version });
-    }
+  async noteHealthy(place) {
+    const { settings } = this.#parts;
     const folder = this.#folder();
     if (folder === null || place.mode !== 'production' || place.cwd !== folder) return;
-    const present = await readManifest(folder);
-    if (present.runtime === runtime) return;
+    const { runtime } = await readManifest(folder);
+    const before = readSettings(settings).runtime;
+    if (runtime === before) return;
     await this.#keep(folder);
-    this.#remember({ runtime: present.runtime });
+    if (before !== undefined) await this.#run(place, 'remove', '--others');
+    this.#remember({ runtime });
   }
 
   /** @returns {Promise<import('./paths').Production | null>} the engine before this one, where this one was never healthy and that one is whole */
@@ -80,15 +86,18 @@ class Versions {
 
   /** @param {import('./paths').Production} place */
   async #isWhole(place) {
-    const { platform, environment, log } = this.#parts;
     try {
-      const { state } = await runAct(place, ['status'], { platform, environment, log, onEvent: () => undefined })
-        .answer;
-      return state === 'ready';
+      return (await this.#run(place, 'status')).state === 'ready';
     } catch (error) {
       if (!(error instanceof ActFailed)) throw error;
       return false; // it has said why in the log
     }
+  }
+
+  /** @param {import('./paths').Production} place @param {[import('./act').Act, ...string[]]} asked */
+  #run(place, ...asked) {
+    const { platform, environment, log } = this.#parts;
+    return runAct(place, asked, { platform, environment, log, onEvent: () => undefined }).answer;
   }
 
   /** @param {string} folder of the launcher that came with the app */

@@ -134,7 +134,7 @@ describe('an engine that is installed', () => {
     const { root, place, environment } = app(home);
     const parts = { app: root, user: root, settings: path.join(root, 'settings.json'), platform, environment };
     const versions = new Versions({ ...parts, place: () => place, log: keptLog() });
-    await versions.noteHealthy(place, '1');
+    await versions.noteHealthy(place);
     expect(await versions.previous()).toBe(null); // it is the present one
     const update = folder();
     fs.mkdirSync(path.join(update, 'backend'));

@@ -82,6 +82,7 @@ describe('the engine of the version before', () => {
   const said = { code: 'relocation-failed', message: 'Not set up.', remedy: 'Repair it.', path: null, log: null };
   const FAIL = [{ say: { event: 'failed', ...said } }, { exit: 88 }];
   const READY = [{ say: { event: 'result', act: 'status', state: 'ready' } }, { exit: 0 }];
+  const REMOVED = [{ say: { event: 'result', act: 'remove', removed: [] } }, { exit: 0 }];
   const runtime = (name) => (backend) => {
     fs.writeFileSync(path.join(backend, 'manifest.json'), JSON.stringify({ runtime: name, parts: [] }));
     fs.writeFileSync(path.join(backend, 'engine.json'), JSON.stringify({ path: 'peft_engine' }));
@@ -153,7 +154,8 @@ describe('the engine of the version before', () => {
 
   test('gives way to the new one once that is healthy, and the change is in the log', async () => {
     const { root, steps, settings } = await afterFirstVersion();
-    const newer = { ...steps, start: [{ serve: { version: '0.0.1' } }] };
+    const calls = path.join(root, 'calls');
+    const newer = { ...steps, start: [{ serve: { version: '0.0.1' } }], '--remove': [{ argv: calls }, ...REMOVED] };
     const { next, ask, ready } = startApp(newer, { root, prepare: runtime('the new one') });
     await ready();
     await expect.poll(() => fs.readFileSync(settings, 'utf8')).toContain('the new one');
@@ -161,5 +163,8 @@ describe('the engine of the version before', () => {
     expect(fs.readFileSync(path.join(kept, 'manifest.json'), 'utf8')).toContain('the new one');
     ask({ invoke: 'backend-get-logs' });
     expect((await next(answerOf('backend-get-logs'))).value.logs).toContain('backend-version: 0.0.0 → 0.0.1');
+    // The runtime of the old one goes with it.
+    await expect.poll(() => fs.existsSync(calls)).toBe(true);
+    expect(fs.readFileSync(calls, 'utf8')).toBe('--remove --others --json --until-eof\n');
   });
 });
