@@ -186,7 +186,11 @@ def _convert(conversion: Conversion, *, channel: Path, python: str, scratch: Pat
 def _check_machine(platform: Platform, asked: Sequence[Requirement]) -> None:
     """Raise WheelsUnavailable where pip would answer for another platform: it reads markers for its own only."""
     if asked and platform is not Platform.current():
-        raise WheelsUnavailable(f"wheels for {platform} have to be fetched on {platform}; this is {Platform.current()}")
+        named = ", ".join(str(need) for need in asked[:3])
+        raise WheelsUnavailable(
+            f"{named}: wheels for {platform} have to be fetched on {platform}; this is {Platform.current()}",
+            f"Run the same command on {platform}.",
+        )
 
 
 def _check_accelerator(spec: Spec, wheels: Iterable[Wheel]) -> None:

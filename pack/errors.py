@@ -53,7 +53,7 @@ class ChannelUnreachable(PackError):
         super().__init__(
             f"Cannot read the list of packages of {', '.join(channels)}: {reason}",
             "Check the channel's address and this machine's network, "
-            "or build a channel from wheels: python -m pack channel.",
+            "or build from Python wheels alone: --channel local.",
         )
 
 
@@ -86,10 +86,10 @@ class WheelsUnavailable(PackError):
     code = "wheels-unavailable"
     exit_status = 45
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, remedy: str | None = None) -> None:
         super().__init__(
             f"pip finds no wheels for environment.yml: {reason}",
-            "Check pip's settings (pip config list) and the pins that pip names.",
+            remedy or "Check pip's settings (pip config list) and the pins that pip names.",
         )
 
 
