@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 TOKEN = "visited"  # noqa: S105 -- guards a server that lives for seconds
-_SECONDS = 300  # what no start takes, so that only one that hangs is killed
+_SECONDS = 800  # what no visit takes, and less than its own caller waits: only an engine that hangs is killed
 _RAISED = re.compile(r"^(?:\w+\.)*(\w+(?:Error|Exception): .*)$", re.MULTILINE)  # the last line of a traceback
-_UP_AND_RUNNING, _SET_FLAGS = 0x1 | 0x40, 0x8914  # of linux/if.h and linux/sockios.h
+_UP, _GET_FLAGS, _SET_FLAGS = 0x1, 0x8913, 0x8914  # of linux/if.h and linux/sockios.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +84,20 @@ def events(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
 
 
 def raise_loopback() -> None:
-    """Bring up the loopback interface, which is down in a new network namespace."""
+    """Bring up the loopback interface where it is down, as it is in a new network namespace."""
     import fcntl
     import socket
     import struct
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh14x", b"lo", _UP_AND_RUNNING))
+        asked = struct.pack("16sh14x", b"lo", 0)
+        _, flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, _GET_FLAGS, asked))
+        if not flags & _UP:
+            fcntl.ioctl(any_socket, _SET_FLAGS, struct.pack("16sh14x", b"lo", flags | _UP))
 
 
 if __name__ == "__main__":
-    asked = json.load(sys.stdin)
-    if asked["alone"]:
+    request = json.load(sys.stdin)
+    if request["alone"]:
         raise_loopback()
-    print(json.dumps(asdict(visit(asked["command"], asked["environment"], everywhere=asked["everywhere"]))))
+    print(json.dumps(asdict(visit(request["command"], request["environment"], everywhere=request["everywhere"]))))

@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from pack.hostile import LONG, Place, hostile_places, plain_place
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[3]
 SINGLE = ["spaces", "200 characters", "read-only", "PYTHONPATH", "library path", "no network", "no Python", "HOME"]
 
 
@@ -93,6 +91,15 @@ def test_nothing_writes_beside_the_resources(places: dict[str, Place], place: st
 def test_no_route_leads_out(places: dict[str, Place], place: str) -> None:
     made(places["no network"])
     assert places[place].run(["/bin/cat", "/proc/net/route"]).output.count("\n") <= 1
+
+
+@pytest.mark.parametrize("place", ["no network", "read-only", "all"])
+def test_a_visitor_reaches_the_place_s_own_loopback(places: dict[str, Place], place: str) -> None:
+    made(places["no network" if place == "all" else place])
+    talk = "s = socket.create_server(('127.0.0.1', 0)); socket.create_connection(s.getsockname()); print('reached')"
+    program = f"import socket; from pack.visit import raise_loopback; raise_loopback(); {talk}"
+    said = places[place].run([sys.executable, "-c", program], environment={"PYTHONPATH": str(ROOT)})
+    assert said.output == "reached\n", said.errors
 
 
 def test_what_cannot_be_made_here_says_why_and_is_left_out_of_all(
