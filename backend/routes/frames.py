@@ -56,14 +56,20 @@ def _update(event: Progress) -> dict[str, Any]:
             "timeRemaining": event.remaining,
             "progress": round(100 * event.step / event.total_steps),
             **({} if event.gpu_memory is None else {"gpuMemory": round(event.gpu_memory / GB, 2)}),
+            **({"gpuUtilization": event.gpu_utilization[0]} if event.gpu_utilization else {}),
         },
     }
 
 
 def _metrics(event: Progress) -> dict[str, Any]:
-    known: dict[str, Any] = {} if event.grad_norm is None else {"grad_norm": event.grad_norm}
-    known |= {} if event.ram is None else {"ram_used": event.ram}
-    known |= {} if event.gpu_memory is None else {"gpu_memory_used": [event.gpu_memory]}
+    optional = {
+        "grad_norm": event.grad_norm,
+        "samples_per_second": event.samples_per_second,
+        "val_loss": event.val_loss,
+        "val_perplexity": event.val_perplexity,
+        "cpu_utilization": event.cpu,
+        "ram_used": event.ram,
+    }
     return {
         "type": "metrics",
         "data": {
@@ -75,6 +81,9 @@ def _metrics(event: Progress) -> dict[str, Any]:
             "timestamp": event.time,
             "elapsed_time": event.elapsed,
             "estimated_time_remaining": event.remaining,
-            **known,
+            "gpu_utilization": list(event.gpu_utilization),
+            "gpu_temperature": list(event.gpu_temperature),
+            "gpu_memory_used": list(event.gpu_memory_used),
+            **{name: value for name, value in optional.items() if value is not None},
         },
     }

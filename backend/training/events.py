@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from backend.states import State
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One logged step. Times in seconds since this worker began to train, memory in bytes.
+    """One logged step. Times in seconds since this worker began to train, memory in bytes, shares in per cent.
 
-    `grad_norm` is None where it overflowed, as it may in half precision; `gpu_memory`, a peak, without CUDA.
+    `grad_norm` is None where it overflowed, as it may in half precision; `gpu_memory`, this process's peak, without
+    CUDA. What the driver says has one value a GPU. Validations are the last that were done.
     """
 
     kind: ClassVar[str] = "progress"
@@ -32,8 +33,15 @@ class Progress:
     tokens_per_second: float
     elapsed: float
     remaining: float
+    samples_per_second: float | None = None
+    val_loss: float | None = None
+    val_perplexity: float | None = None
+    cpu: float | None = None
     ram: int | None = None
     gpu_memory: int | None = None
+    gpu_utilization: tuple[int, ...] = ()
+    gpu_temperature: tuple[int, ...] = ()
+    gpu_memory_used: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,4 +127,5 @@ def from_line(line: str | bytes) -> Event:
     kind = _KINDS[facts.pop("event")]
     if kind is Changed:
         facts["state"] = State(facts["state"])
-    return kind(**facts)
+    known: dict[str, Any] = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
+    return kind(**known)
