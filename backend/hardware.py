@@ -8,6 +8,7 @@ import platform
 import time
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -17,10 +18,14 @@ from backend.clock import now
 GIB = 1024**3
 
 
-def hardware_profile() -> dict[str, Any]:
-    """Return processors, memory and accelerators; sizes in GiB, shares in per cent, temperatures in °C."""
+def hardware_profile(folder: Path) -> dict[str, Any]:
+    """Return processors, memory, accelerators and the disk of a folder.
+
+    Sizes are in GiB, shares in per cent, temperatures in °C.
+    """
     gpus = _gpus()
     memory = psutil.virtual_memory()
+    disk = psutil.disk_usage(str(folder))
     frequency: Any = psutil.cpu_freq()  # None in some containers, which its stubs do not know
     return {
         "gpus": gpus,
@@ -37,10 +42,19 @@ def hardware_profile() -> dict[str, Any]:
             "used_gb": _gib(memory.used),
             "percent_used": memory.percent,
         },
+        "disk": {
+            "path": str(folder),
+            "total_gb": _gib(disk.total),
+            "available_gb": _gib(disk.free),
+            "percent_used": disk.percent,
+        },
         "platform": platform.system(),
         "python_version": platform.python_version(),
         "torch_version": installed_version("torch"),
         "cuda_available": bool(gpus) and torch_cuda_version() is not None,
+        # Every torch for an Apple chip has Metal inside.
+        "mps_available": (platform.system(), platform.machine()) == ("Darwin", "arm64")
+        and installed_version("torch") is not None,
         "timestamp": now(),
     }
 
@@ -72,8 +86,9 @@ def torch_cuda_version() -> str | None:
 class HardwareWatch:
     """Remembers the last profile for some seconds, so that a storm of requests asks the machine once."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, folder: Path) -> None:
         self._seconds = seconds
+        self._folder = folder
         self._profile: dict[str, Any] = {}
         self._until = 0.0
         psutil.cpu_percent()  # the first call only starts the measurement
@@ -81,7 +96,7 @@ class HardwareWatch:
     def profile(self) -> dict[str, Any]:
         """Return a profile that is no older than the seconds given."""
         if time.monotonic() >= self._until:
-            self._profile = hardware_profile()
+            self._profile = hardware_profile(self._folder)
             self._until = time.monotonic() + self._seconds
         return self._profile
 
@@ -104,7 +119,7 @@ def _gpus() -> list[dict[str, Any]]:
 
 def _gpu(pynvml: Any, number: int) -> dict[str, Any]:
     device = pynvml.nvmlDeviceGetHandleByIndex(number)
-    memory = pynvml.nvmlDeviceGetMemoryInfo(device)
+    memory = _memory(pynvml, device)
     major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(device)
     cuda = pynvml.nvmlSystemGetCudaDriverVersion_v2()
     return {
@@ -119,6 +134,14 @@ def _gpu(pynvml: Any, number: int) -> dict[str, Any]:
         "temperature": _temperature(pynvml, device),
         "utilization": _utilization(pynvml, device),
     }
+
+
+def _memory(pynvml: Any, device: Any) -> Any:
+    try:
+        return pynvml.nvmlDeviceGetMemoryInfo(device)
+    except pynvml.NVMLError_NotSupported:  # so it is where a GPU shares the machine's own
+        machine = psutil.virtual_memory()
+        return SimpleNamespace(total=machine.total, free=machine.available, used=machine.used)
 
 
 def _temperature(pynvml: Any, device: Any) -> int | None:

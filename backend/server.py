@@ -74,7 +74,7 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         settings=settings,
         folders=folders,
         engine=watch,
-        hardware=HardwareWatch(PROFILE_SECONDS),
+        hardware=HardwareWatch(PROFILE_SECONDS, settings.data_dir),
         queue=Queue(
             folders, watch.is_whole, lambda: read(folders.settings).training.autoResume, settings.grace_seconds
         ),

@@ -55,6 +55,8 @@ def test_the_hardware_profile_has_every_field_that_the_app_reads(backend: Backen
         "python_version",
         "torch_version",
         "cuda_available",
+        "mps_available",
+        "disk",
         "timestamp",
     }
 
