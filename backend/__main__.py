@@ -28,6 +28,12 @@ def main() -> int:
     os.environ.pop(TOKEN_VARIABLE, None)  # children, and what they start, have no business with it
     log: Path | None = None
     try:
+        if settings.joins is not None:
+            from backend.joining import join
+
+            withdraw_attempt(os.environ)  # it went well: there is nothing to serve
+            make_writable((settings.data_dir,))
+            join(settings.joins, settings)
         listener = listen_first_free(settings.host, settings.port)
         make_writable((settings.data_dir, settings.log_dir))
         log = log_to(settings.log_dir)

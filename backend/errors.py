@@ -117,6 +117,16 @@ class ModuleMissing(StartError):
         )
 
 
+class CannotJoin(StartError):
+    """A machine cannot train with another one."""
+
+    code = "cannot-join"
+    exit_status = 64
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"This machine cannot join a training: {reason}", remedy)
+
+
 class RequestError(BackendError):
     """One request cannot be granted; `status` is its HTTP status."""
 

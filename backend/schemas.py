@@ -7,7 +7,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, model_validator
 
-from backend.training.plan import MethodName, Precision, Quantization, TrainingPlan, is_folder
+from backend.training.plan import (
+    RENDEZVOUS_ID,
+    MethodName,
+    Precision,
+    Quantization,
+    TrainingPlan,
+    is_folder,
+    split_endpoint,
+)
 from backend.wizard import flatten, method_name, quantization_name
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -66,6 +74,10 @@ class StartTraining(BaseModel):
     save_steps: int | None = _spelled("save_steps", "saveSteps", "checkpoint_steps", default=None, ge=1)
     precision: Precision | None = _spelled("precision", default=None)
     seed: int = _spelled("seed", default=42, ge=0, lt=SEED_LIMIT)
+    nproc_per_node: int = _spelled("nproc_per_node", default=1, ge=1)
+    nnodes: int = _spelled("nnodes", default=1, ge=1, le=1024)
+    rdzv_endpoint: str | None = _spelled("rdzv_endpoint", default=None)
+    rdzv_id: str | None = _spelled("rdzv_id", default=None, pattern=RENDEZVOUS_ID)
 
     @model_validator(mode="before")
     @classmethod
@@ -76,6 +88,21 @@ class StartTraining(BaseModel):
     def _names_a_model(self) -> "StartTraining":
         if not is_folder(self.model) and not HUB_ID.fullmatch(self.model):
             raise ValueError("model: give a folder by its full path, or a hub id such as owner/name")
+        return self
+
+    @model_validator(mode="after")
+    def _meets_somewhere(self) -> "StartTraining":
+        if self.nnodes > 1 and self.rdzv_endpoint is None:
+            raise ValueError(
+                f"rdzv_endpoint: {self.nnodes} machines need HOST:PORT, an address of this one that the others reach"
+            )
+        if self.nnodes == 1 and (self.rdzv_endpoint or self.rdzv_id):
+            raise ValueError("rdzv_endpoint and rdzv_id: one machine (nnodes) meets nobody; leave them out")
+        if self.rdzv_endpoint is not None:
+            try:
+                split_endpoint(self.rdzv_endpoint)
+            except ValueError as error:
+                raise ValueError(f"rdzv_endpoint: {error}") from error
         return self
 
     def plan(self, dataset: Path) -> TrainingPlan:

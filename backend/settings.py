@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from backend.training.plan import RENDEZVOUS_ID, split_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +23,22 @@ GRACE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
+class Joining:
+    """Where machines meet, as HOST:PORT, under which id, and as what this one comes; `model` is its folder here."""
+
+    endpoint: str
+    id: str
+    node_rank: int
+    processes: int
+    model: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to run. `home` is the launcher's folder, None in development; `token` is what the environment gave.
 
-    Without a token, one has to be made, unless `asks_token` is false.
+    Without a token, one has to be made, unless `asks_token` is false. `joins` is another machine's training that this
+    one takes part in, instead of serving.
     """
 
     host: str
@@ -35,6 +50,7 @@ class Settings:
     asks_token: bool
     json: bool
     until_eof: bool
+    joins: Joining | None = None
     grace_seconds: float = GRACE_SECONDS
 
     @property
@@ -62,7 +78,10 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
 
     Ends the process as argparse does where the command line is wrong (status 2) or asks for help.
     """
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.join is not None and options.rdzv_id is None:
+        parser.error("--join needs --rdzv-id: the job's log says which")
     home = environment.get("PEFT_STUDIO_HOME_STATE")
     default = Path(home, "data") if home else user_folder(Path()) / ".peft-studio"
     data_dir: Path = (options.data_dir or default).absolute()
@@ -76,6 +95,19 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         asks_token=not options.no_token,
         json=options.json,
         until_eof=options.until_eof,
+        joins=_joining(options),
+    )
+
+
+def _joining(options: argparse.Namespace) -> Joining | None:
+    if options.join is None:
+        return None
+    return Joining(
+        endpoint=options.join,
+        id=options.rdzv_id,
+        node_rank=options.node_rank,
+        processes=options.nproc_per_node,
+        model=options.model,
     )
 
 
@@ -90,6 +122,7 @@ examples:
   python -m backend --no-token                     try it by hand: curl http://127.0.0.1:8000/api/health
   python -m backend --data-dir ~/studio            jobs, adapters and the token file go to ~/studio
   python -m backend --json --until-eof --port 8000 as the app runs it: events on stdout, ends with its parent
+  python -m backend --join 10.0.0.5:29500 --rdzv-id 4f2a   take part in a training of the machine 10.0.0.5
 
 token:
   Clients send "Authorization: Bearer TOKEN". The token is $PEFT_STUDIO_TOKEN, or a new one for each
@@ -97,7 +130,7 @@ token:
 
 exit status:
   0 stopped when asked   2 wrong command line   60 ports taken   61 data folder not writable
-  62 address not available   63 a module is missing   130 Ctrl-C""",
+  62 address not available   63 a module is missing   64 cannot join   130 Ctrl-C""",
     )
     parser.add_argument("--host", metavar="H", default=DEFAULT_HOST, help="address to listen at (%(default)s)")
     parser.add_argument(
@@ -113,7 +146,39 @@ exit status:
     parser.add_argument("--json", action="store_true", help="write events to stdout, one JSON object a line")
     parser.add_argument("--until-eof", action="store_true", help="stop when stdin ends")
     parser.add_argument("--no-token", action="store_true", help="development: answer without a token, Vite's pages too")
+    joining = parser.add_argument_group("take part in another machine's training, instead of serving")
+    joining.add_argument("--join", metavar="HOST:PORT", type=_endpoint, help="where the machines of the training meet")
+    joining.add_argument("--rdzv-id", metavar="ID", type=_rendezvous_id, help="which training: its log says so")
+    joining.add_argument(
+        "--node-rank", metavar="N", type=_count, default=1, help="which machine this is: 1 to the last (%(default)s)"
+    )
+    joining.add_argument(
+        "--nproc-per-node", metavar="N", type=_count, default=1, help="processes here, one a GPU (%(default)s)"
+    )
+    joining.add_argument(
+        "--model", metavar="D", type=_folder, help="the folder of the model here, if it is not the one of the job"
+    )
     return parser
+
+
+def _endpoint(text: str) -> str:
+    try:
+        split_endpoint(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _rendezvous_id(text: str) -> str:
+    if not re.fullmatch(RENDEZVOUS_ID, text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no id: letters, digits, dots, dashes and underscores")
+    return text
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1025:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1024")
+    return int(text)
 
 
 def _port(text: str) -> int:

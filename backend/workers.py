@@ -27,7 +27,7 @@ async def spawn(module: str, *arguments: str, log: IO[bytes], listens: bool = Fa
     environment = {name: value for name, value in os.environ.items() if asks_hub or name != HUB_TOKEN_VARIABLE}
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *_interpreter_flags(),
+        *interpreter_flags(),
         *("-m", module, *arguments, str(os.getpid())),
         # -m looks for modules in the current folder first, which is how a checkout's backend is found.
         cwd=Path(backend.__file__).parents[1],
@@ -40,7 +40,7 @@ async def spawn(module: str, *arguments: str, log: IO[bytes], listens: bool = Fa
     )
 
 
-def _interpreter_flags() -> list[str]:
+def interpreter_flags() -> list[str]:
     """Return the flags that have a child treat its environment and bytecode as this interpreter does."""
     flags = {
         "-B": sys.dont_write_bytecode,

@@ -40,6 +40,15 @@ class JobBusy(RequestError):
         super().__init__(f"Job {job_id} is {state}", "Stop it first, and delete it when it has ended.")
 
 
+class ProcessesNotPossible(RequestError):
+    """A machine cannot train with so many processes."""
+
+    code = "processes-not-possible"
+
+    def __init__(self, processes: int, reason: str, remedy: str) -> None:
+        super().__init__(f"nproc_per_node is {processes}, and {reason}", remedy)
+
+
 class JobsElsewhere(RequestError):
     """Another backend runs the jobs of this data folder."""
 

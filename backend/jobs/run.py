@@ -48,7 +48,7 @@ class Run:
             if isinstance(event, Saved):
                 self.adapter = event.adapter
             elif isinstance(event, Failed):
-                self.failure = event
+                self.failure = self.failure or event  # what other processes say later follows from the first
             await tell(event)
         return await ending
 

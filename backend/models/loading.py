@@ -49,7 +49,7 @@ def load_model(name: str, *, dtype: Any, quantization: Any = None) -> Any:
 
     import transformers
 
-    how = {} if quantization is None else {"quantization_config": quantization, "device_map": {"": 0}}
+    how = {} if quantization is None else {"quantization_config": quantization}
     found, consent = _trusted(name)
     try:
         return transformers.AutoModelForCausalLM.from_pretrained(

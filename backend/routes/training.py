@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 from backend.datasets.rows import count_examples
 from backend.datasets.store import ID as DATASET_ID
 from backend.errors import ModelMissing, QuantizationNeedsCuda, RequestError
+from backend.jobs.errors import ProcessesNotPossible
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
 from backend.routes.frames import frames
@@ -148,7 +149,23 @@ def _checked(body: StartTraining, parts: Services) -> TrainingPlan:
         _require_model(plan.model)
     if plan.quantization != "none" and not parts.hardware.profile()["cuda_available"]:
         raise QuantizationNeedsCuda(plan.method, plan.quantization)
+    if plan.is_distributed:
+        _require_processes(plan.nproc_per_node, parts.hardware.profile())
     return plan
+
+
+def _require_processes(count: int, machine: dict[str, Any]) -> None:
+    """Raise ProcessesNotPossible unless each of so many processes would have a GPU, or a core, of its own."""
+    if machine["platform"] != "Linux":
+        reason = (
+            f"several processes can train on Linux only, where they end with the backend; this is {machine['platform']}"
+        )
+        raise ProcessesNotPossible(count, reason, "Leave nproc_per_node and nnodes out.")
+    there, what = len(machine["gpus"]), "GPUs"
+    if not machine["cuda_available"]:
+        there, what = machine["cpu"]["cores_logical"], "processor cores, and no GPU that torch can use"
+    if count > there:
+        raise ProcessesNotPossible(count, f"this machine has {there} {what}", f"Choose {there} at most.")
 
 
 def _require_model(model: str) -> None:

@@ -24,8 +24,8 @@ LORA_FAMILY: dict[str, dict[str, Any]] = {
 PISSA_START = "pissa-start"
 
 
-def put_adapter(base: Any, plan: TrainingPlan, folder: Path) -> Any:
-    """Return the model with a new adapter, which alone will be trained; `folder` is the job's own.
+def put_adapter(base: Any, plan: TrainingPlan, folder: Path | None) -> Any:
+    """Return the model with a new adapter, which alone will be trained; `folder` is the job's, if it saves here.
 
     Raises CannotWork (adapter-not-fitting).
     """
@@ -39,10 +39,9 @@ def put_adapter(base: Any, plan: TrainingPlan, folder: Path) -> Any:
         message = f"{plan.method} does not fit {plan.model}: {first_line(error)}"
         remedy = "Leave target_modules out to adapt the usual layers, or name layers of this model."
         raise CannotWork("adapter-not-fitting", message, remedy) from error
-    start = folder / PISSA_START
-    if plan.method == "pissa" and not start.exists():
+    if plan.method == "pissa" and folder is not None and not (folder / PISSA_START).exists():
         # Where it started from is what turns it into a plain LoRA in the end.
-        _as_lora(model, start)
+        _as_lora(model, folder / PISSA_START)
     return model
 
 

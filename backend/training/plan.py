@@ -9,6 +9,7 @@ from typing import Any, Literal
 Precision = Literal["fp32", "bf16", "fp16"]
 Quantization = Literal["none", "8bit", "4bit"]
 MethodName = Literal["lora", "qlora", "dora", "rslora", "pissa", "ia3", "prefix-tuning", "prompt-tuning"]
+RENDEZVOUS_ID = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"  # it names a folder on the machines that join
 PROMPT_METHODS = frozenset({"prefix-tuning", "prompt-tuning"})
 
 
@@ -21,6 +22,10 @@ class TrainingPlan:
     `max_seq_length` and `virtual_tokens` count tokens. `validation_split` is the share of the examples that is kept
     for validation, each `eval_steps`, or each epoch where that is None; `save_steps` of None: a checkpoint every few
     minutes. `precision` of None means what the device does best.
+
+    `nproc_per_node` processes train on this machine, and `nnodes` machines train together, each process with batches
+    of `batch_size`. Several machines meet at `rdzv_endpoint`, HOST:PORT, an address of this one, under `rdzv_id`,
+    which of None is the job's own.
     """
 
     name: str
@@ -50,6 +55,15 @@ class TrainingPlan:
     save_steps: int | None = None
     precision: Precision | None = None
     seed: int = 42
+    nproc_per_node: int = 1
+    nnodes: int = 1
+    rdzv_endpoint: str | None = None
+    rdzv_id: str | None = None
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether more than one process trains."""
+        return self.nproc_per_node > 1 or self.nnodes > 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
@@ -67,6 +81,14 @@ class TrainingPlan:
                 "target_modules": None if modules is None else tuple(modules),
             }
         )
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Return host and port of HOST:PORT. Raises ValueError."""
+    address, _, port = endpoint.partition(":")
+    if not address or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{endpoint!r} is no HOST:PORT with a port from 1 to 65535")
+    return address, int(port)
 
 
 def is_folder(model: str) -> bool:

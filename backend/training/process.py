@@ -31,11 +31,11 @@ class WorkerFailed(BackendError):
         tail = _tail(log)
         message = f"The training process ended with status {status}: {_exception(tail)}"
         remedy = f"Look at {log}."
-        if told is not None:
-            self.code, message, remedy = told.code, told.message, told.remedy
-        elif host.was_killed(status):
+        if host.was_killed(status):
             message = "The system ended the training process, most often since memory ran out"
             remedy = "Choose a smaller batch_size or max_seq_length, or a smaller model."
+        elif told is not None:
+            self.code, message, remedy = told.code, told.message, told.remedy
         super().__init__(message, remedy, path=log, detail={"log": str(log), "last_lines": tail})
 
 
@@ -53,10 +53,11 @@ class WorkerNotStarted(BackendError):
 
 
 async def start_worker(plan: TrainingPlan, folder: Path, adapter: Path) -> Process:
-    """Start a worker for the plan, with its output kept in `folder`."""
+    """Start a worker for the plan, or the agent of several, with its output kept in `folder`."""
     await asyncio.to_thread(_prepare, plan, folder, adapter)
+    module = "backend.training.agent" if plan.is_distributed else "backend.training.worker"
     with (folder / LOG_NAME).open("ab") as log:
-        return await spawn("backend.training.worker", str(folder), str(adapter), log=log)
+        return await spawn(module, str(folder), str(adapter), log=log)
 
 
 def _prepare(plan: TrainingPlan, folder: Path, adapter: Path) -> None:

@@ -14,6 +14,8 @@ from backend.training.adapters import extra_tokens, put_adapter, save_adapter
 from backend.training.events import Event, Note, Saved
 from backend.training.memory import remedy, says_out_of_memory
 from backend.training.monitor import monitor
+from backend.training.precision import half_of, optimizer_of, quantization_of
+from backend.training.world import ALONE, World, says_process_lost
 from backend.working import CannotWork, first_line
 
 if TYPE_CHECKING:
@@ -22,23 +24,32 @@ if TYPE_CHECKING:
 
     from backend.training.plan import TrainingPlan
 
-OPTIMIZERS = {"adamw": "adamw_torch", "sgd": "sgd"}
+MB = 1e6
 
 
 def train(
-    plan: TrainingPlan, folder: Path, adapter: Path, tell: Callable[[Event], None], asked_to_stop: Callable[[], bool]
+    plan: TrainingPlan,
+    folder: Path,
+    adapter: Path,
+    tell: Callable[[Event], None],
+    asked_to_stop: Callable[[], bool],
+    world: World = ALONE,
 ) -> None:
     """Train an adapter and save it; go on from the job's last checkpoint, if there is one.
 
     `asked_to_stop` is asked before the training and after every step; a training that was asked saves a checkpoint.
+    Of the processes of a `world` the one that leads reads the examples and saves the adapter.
     Raises CannotWork, and DatasetUnusable if the dataset has changed since it was checked.
     """
     tell(_note("Importing torch, transformers and peft"))
     import torch
 
     try:
-        _train(plan, folder, adapter, tell, asked_to_stop)
+        _train(plan, folder, adapter, tell, asked_to_stop, world)
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if world.size > 1 and says_process_lost(error):
+            message = "Another process of this training has ended, or cannot be reached any more"
+            raise CannotWork("process-lost", message, "Look at what its machine says, and resume the job.") from error
         if not isinstance(error, torch.OutOfMemoryError) and not says_out_of_memory(error):
             raise
         message = f"Memory ran out: {first_line(error) or 'there was none left'}"
@@ -46,36 +57,55 @@ def train(
 
 
 def _train(
-    plan: TrainingPlan, folder: Path, adapter: Path, tell: Callable[[Event], None], asked_to_stop: Callable[[], bool]
+    plan: TrainingPlan,
+    folder: Path,
+    adapter: Path,
+    tell: Callable[[Event], None],
+    asked_to_stop: Callable[[], bool],
+    world: World,
 ) -> None:
     import torch
     import transformers
 
     transformers.set_seed(plan.seed)  # before the model: the adapter's first weights are drawn from it
     tell(_note(f"Loading {plan.model}"))
-    half = _half(torch, plan)
+    half = half_of(torch, plan)
     tokenizer = load_tokenizer(plan.model)
-    base = load_model(plan.model, dtype=half or torch.float32, quantization=_quantization(torch, transformers, plan))
+    quantization = quantization_of(torch, transformers, plan)
+    base = load_model(plan.model, dtype=half or torch.float32, quantization=quantization)
+    held = base.get_memory_footprint() / MB
     length = _length(plan, base, tell)
-    model = put_adapter(base, plan, folder)
-    training, validation = _examples(plan, tokenizer, length, tell)
+    model = put_adapter(base, plan, folder if world.leads else None)
+    trained, total = model.get_nb_trainable_parameters()
+    tell(_note(f"Training {trained:,} parameters beside {total - trained:,} frozen ones, held in {held:,.1f} MB"))
+    training, validation = _examples(plan, tokenizer, length, tell, world)
     trainer = transformers.Trainer(
         model=model,
-        args=_arguments(transformers, plan, bf16=half is torch.bfloat16, fp16=half is torch.float16),
+        args=_arguments(
+            transformers,
+            plan,
+            bf16=half is torch.bfloat16,
+            fp16=half is torch.float16,
+            use_cpu=world.size > 1 and not torch.cuda.is_available(),  # accelerate asks to be told
+        ),
         train_dataset=training,
         eval_dataset=validation or None,
         data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm=False),
         processing_class=tokenizer,
-        callbacks=[monitor(plan, tell, asked_to_stop)],
+        callbacks=[monitor(plan, tell, asked_to_stop, world)],
     )
-    if asked_to_stop():
+    trainer.remove_callback(transformers.PrinterCallback)  # the monitor tells the same
+    (stop,) = world.any(asked_to_stop())
+    if stop:
         return
-    last = checkpoints.last_whole(folder / checkpoints.FOLDER)
+    last = checkpoints.last_whole(folder / checkpoints.FOLDER, world)
     if last is not None:
         tell(_note(f"Going on after step {checkpoints.step_of(last)}"))
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if trainer.state.global_step < trainer.state.max_steps:
         tell(_note(f"Stopped after step {trainer.state.global_step} of {trainer.state.max_steps}"))
+        return
+    if not world.leads:
         return
     partial = save_adapter(model, plan, adapter, folder)
     tokenizer.save_pretrained(partial)
@@ -85,10 +115,10 @@ def _train(
 
 
 def _examples(
-    plan: TrainingPlan, tokenizer: Any, length: int, tell: Callable[[Event], None]
+    plan: TrainingPlan, tokenizer: Any, length: int, tell: Callable[[Event], None], world: World
 ) -> tuple[list[Any], list[Any]]:
     """Return the examples to train on and those to validate with, as tokens."""
-    examples = list(read_examples(plan.dataset))
+    examples = world.share(list(read_examples(plan.dataset)) if world.leads else None)
     if not has_template(tokenizer) and any(not isinstance(example, str) for example in examples):
         message = 'The model has no chat template: its messages are written as lines of "role: content"'
         tell(Note(time=now(), level="WARN", message=message))
@@ -124,31 +154,7 @@ def _metrics(trainer: Any) -> dict[str, Any]:
     }
 
 
-def _half(torch: Any, plan: TrainingPlan) -> Any:
-    """Return the half-precision type to train in, or None for full precision."""
-    if plan.precision is not None:
-        return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[plan.precision]
-    return torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else None
-
-
-def _quantization(torch: Any, transformers: Any, plan: TrainingPlan) -> Any:
-    """Return how the model's weights are to be quantized, or None. Raises CannotWork without CUDA."""
-    if plan.quantization == "none":
-        return None
-    if not torch.cuda.is_available():
-        message = f"Weights of {plan.quantization} need an NVIDIA GPU, and torch finds none"
-        raise CannotWork("quantization-needs-cuda", message, "Choose the method lora, and no quantization.")
-    if plan.quantization == "8bit":
-        return transformers.BitsAndBytesConfig(load_in_8bit=True)
-    return transformers.BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=_half(torch, plan) or torch.float32,
-    )
-
-
-def _arguments(transformers: Any, plan: TrainingPlan, **precision: bool) -> Any:
+def _arguments(transformers: Any, plan: TrainingPlan, **device: bool) -> Any:
     by_steps = plan.eval_steps is not None
     validation = {"eval_strategy": "steps", "eval_steps": plan.eval_steps} if by_steps else {"eval_strategy": "epoch"}
     return transformers.TrainingArguments(
@@ -157,16 +163,17 @@ def _arguments(transformers: Any, plan: TrainingPlan, **precision: bool) -> Any:
         per_device_eval_batch_size=plan.batch_size,
         gradient_accumulation_steps=plan.gradient_accumulation,
         gradient_checkpointing=plan.gradient_checkpointing,
+        ddp_find_unused_parameters=False,  # an adapter has none
         learning_rate=plan.learning_rate,
         lr_scheduler_type=plan.lr_scheduler,
-        optim=OPTIMIZERS[plan.optimizer],
+        optim=optimizer_of(plan),
         warmup_steps=plan.warmup_steps,
         weight_decay=plan.weight_decay,
         max_grad_norm=plan.max_grad_norm,
         num_train_epochs=plan.num_epochs,
         max_steps=plan.max_steps if plan.max_steps is not None else -1,
         seed=plan.seed,
-        **precision,
+        **device,
         **(validation if plan.validation_split else {}),
         prediction_loss_only=True,
         label_names=["labels"],  # an adapted model hides the signature that tells
@@ -176,6 +183,7 @@ def _arguments(transformers: Any, plan: TrainingPlan, **precision: bool) -> Any:
         include_num_input_tokens_seen="all",
         save_strategy="no",  # the monitor says when
         save_total_limit=checkpoints.KEPT,
+        save_on_each_node=True,  # machines share no disk: each goes on from its own
         report_to="none",
         disable_tqdm=True,
     )

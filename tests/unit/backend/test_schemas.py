@@ -81,6 +81,30 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
         plan(**MINE | wrong)
 
 
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"nnodes": 2}, "2 machines need HOST:PORT"),
+        ({"rdzv_endpoint": "10.0.0.1:29500"}, "one machine (nnodes) meets nobody"),
+        ({"nnodes": 2, "rdzv_endpoint": "10.0.0.1"}, "'10.0.0.1' is no HOST:PORT"),
+        ({"nnodes": 2, "rdzv_endpoint": "10.0.0.1:70000"}, "with a port from 1 to 65535"),
+        ({"nnodes": 2, "rdzv_endpoint": "10.0.0.1:29500", "rdzv_id": "../up"}, "rdzv_id"),
+        ({"nproc_per_node": 0}, "nproc_per_node"),
+    ],
+)
+def test_processes_and_machines_that_cannot_be_are_refused_with_the_reason(asked: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        plan(**MINE | asked)
+    assert reason in str(refused.value)
+
+
+def test_several_machines_meet_at_an_address_of_the_first() -> None:
+    found = plan(**MINE, nnodes=2, nproc_per_node=4, rdzv_endpoint="10.0.0.1:29500", rdzv_id="night-1")
+    assert (found.nnodes, found.nproc_per_node, found.rdzv_endpoint) == (2, 4, "10.0.0.1:29500")
+    assert found.is_distributed
+    assert not plan(**MINE).is_distributed
+
+
 def test_a_plan_survives_its_document_and_one_of_an_older_version_is_read() -> None:
     found = plan(**MINE, target_modules="q_proj")
     assert TrainingPlan.from_dict(found.to_dict()) == found

@@ -208,3 +208,39 @@ def test_no_token_switches_it_off(tmp_path: Path) -> None:
     with running_backend(PYTHON, tmp_path / "data", "--no-token", token=None) as backend:
         assert httpx.get(f"http://{backend.host}/api/system/info", timeout=DEADLINE).status_code == 200
         assert not (tmp_path / "data" / "token").exists()
+
+
+def test_a_machine_joins_a_training_only_with_the_whole_engine(tmp_path: Path) -> None:
+    slot = tmp_path / "home" / "rt" / "0123abcd" / "bin"
+    slot.mkdir(parents=True)
+    (slot / "python").symlink_to(Path(sys.executable).resolve())
+    (slot.parent / "lib").symlink_to(Path(sys.prefix) / "lib", target_is_directory=True)
+    (slot.parent / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+    backend = launch(
+        slot / "python",
+        tmp_path / "data",
+        *("--join", "10.0.0.1:29500", "--rdzv-id", "night"),
+        environment={"PEFT_STUDIO_HOME_STATE": str(tmp_path / "home")},
+    )
+    try:
+        event, status = first_event(backend), backend.wait()
+    finally:
+        end(backend)
+    assert (event["code"], status) == ("cannot-join", 64)
+    assert "peft_engine --install" in event["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--join", "10.0.0.1:29500"), "--join needs --rdzv-id"),
+        (("--join", "10.0.0.1", "--rdzv-id", "night"), "is no HOST:PORT"),
+        (("--join", "10.0.0.1:29500", "--rdzv-id", "../up"), "is no id"),
+        (("--join", "10.0.0.1:29500", "--rdzv-id", "night", "--node-rank", "0"), "is no number from 1"),
+    ],
+)
+def test_a_wrong_way_to_join_is_explained(tmp_path: Path, options: tuple[str, ...], reason: str) -> None:
+    command: list[str | Path] = [PYTHON, "-m", "backend", "--data-dir", tmp_path, *options]
+    ended = subprocess.run(command, cwd=REPOSITORY, env=clean_environment(), capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert reason in ended.stderr
