@@ -20,6 +20,7 @@ import psutil
 from backend.errors import BackendError
 from backend.models.loading import has_template, load_model, load_tokenizer
 from backend.training.memory import says_out_of_memory
+from backend.training.precision import half_of_device
 from backend.working import CannotWork, begin, first_line
 
 if TYPE_CHECKING:
@@ -64,10 +65,9 @@ class Model:
     def __init__(self, name: str, adapter: str) -> None:
         import torch
 
-        half = torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
         self.device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         self.tokenizer = load_tokenizer(name)
-        self.model = load_model(name, dtype=half)
+        self.model = load_model(name, dtype=half_of_device(torch) or torch.float32)
         self.adapted = bool(adapter)
         if adapter:
             self.model = _adapted(self.model, adapter)

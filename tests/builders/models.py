@@ -1,5 +1,7 @@
 """Make small models of three types, their tokenizers and a dataset on disk: `<python> models.py FOLDER`.
 
+With `--larger NAME WIDTH DEPTH` it makes FOLDER/NAME as well, a Llama of this shape with 32,000 words.
+
 Run it with an interpreter that has torch, such as the packed runtime's; tests themselves need none. The same
 seeds give the same files. FOLDER/model is a Llama's folder as the hub has it, FOLDER/gpt2 and
 FOLDER/qwen2 are the others', FOLDER/dataset.jsonl has one example a line.
@@ -77,6 +79,19 @@ def write_model(folder: Path, sentences: list[str], architecture: str) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def write_larger(folder: Path, width: int, depth: int, tokenizer: Path) -> None:
+    """Write a Llama of random parameters, its shape that of published ones: each layer has 12 × width² of them."""
+    import shutil
+
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    shape = {"hidden_size": width, "intermediate_size": width * 8 // 3, "num_hidden_layers": depth}
+    config = LlamaConfig(vocab_size=32_000, num_attention_heads=8, tie_word_embeddings=True, pad_token_id=0, **shape)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(tokenizer / name, folder / name)
+
+
 def _configuration(architecture: str, tokenizer: Any) -> Any:
     from transformers import GPT2Config, LlamaConfig, Qwen2Config
 
@@ -122,4 +137,8 @@ def _tokenizer(sentences: list[str]) -> Any:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path)
-    build(parser.parse_args().folder)
+    parser.add_argument("--larger", nargs=3, action="append", default=[], metavar=("NAME", "WIDTH", "DEPTH"))
+    options = parser.parse_args()
+    build(options.folder)
+    for name, width, depth in options.larger:
+        write_larger(options.folder / name, int(width), int(depth), options.folder / "model")

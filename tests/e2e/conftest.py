@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def material(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Small models and a dataset in a folder, which tests may add to."""
+    """Small models, one of 26 million parameters, and a dataset in a folder, which tests may add to."""
     folder = tmp_path_factory.mktemp("material")
-    run(runtime_python, Path(models.__file__), folder)
+    run(runtime_python, Path(models.__file__), folder, "--larger", "larger", "512", "3")
     return folder
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backend.estimates import Workload, memory_mb
 from backend.methods import METHODS
 from tests.builders.backend import DEADLINE, REPOSITORY, clean_environment, run
 from tests.builders.models import ROWS
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.runtime
 
 ARCHITECTURES = ("model", "gpt2", "qwen2")
 HELD_OUT = 16
+ESTIMATED_BATCHES = (4, 16)
 LORA_FAMILY = ("lora", "dora", "rslora", "pissa")
 TRAINED = [(architecture, method.id) for architecture in ARCHITECTURES for method in METHODS if not method.needs_cuda]
 
@@ -69,14 +71,26 @@ def results(runtime_python: Path, material: Path) -> Mapping[str, dict[str, Any]
         for architecture, method in TRAINED
     ]
     requests += [
-        request(material, "qlora", method="qlora", quantization="4bit"),
+        request(material, "4bit", method="qlora", quantization="4bit", max_steps=30, learning_rate=1e-2),
         request(material, "no-layer", target_modules=["no_such_layer"]),
         request(material, "named-layers", method="ia3", target_modules=["k_proj", "down_proj"]),
         request(material, "diverging", lora_alpha=10**40),  # more than a 32-bit float can hold
         request(material, "too-large", r=10**13),  # more than any machine can address
+        request(material, "limited", r=4096, limit_mb=64),
         request(material, "long", max_seq_length=100_000, method="prompt-tuning", max_steps=1),
         request(material, "no-room", method="prefix-tuning", virtual_tokens=1000),
         request(material, "sgd", optimizer="sgd", gradient_checkpointing=True, lr_scheduler="cosine"),
+        *(
+            request(
+                material,
+                f"larger-{batch}",
+                model=str(material / "larger"),
+                batch_size=batch,
+                max_steps=2,
+                max_seq_length=32,
+            )
+            for batch in ESTIMATED_BATCHES
+        ),
         request(material, "chat", model=str(material / "qwen2"), dataset=str(material / "chat.jsonl"), max_steps=1),
         request(material, "plain-chat", dataset=str(material / "chat.jsonl"), max_steps=1),
     ]
@@ -130,11 +144,11 @@ def test_rows_that_it_never_saw_get_likelier(
 @pytest.mark.parametrize(
     ("name", "code", "expected"),
     [
-        ("qlora", "quantization-needs-cuda", "NVIDIA"),
         ("no-layer", "adapter-not-fitting", "no_such_layer"),
         ("diverging", "training-diverged", "the loss of step"),
         ("no-room", "adapter-not-fitting", "1000"),
         ("too-large", "out-of-memory", "Memory ran out"),
+        ("limited", "out-of-memory", "Memory ran out"),
     ],
 )
 def test_what_cannot_be_done_says_why(
@@ -161,6 +175,39 @@ def test_messages_without_a_chat_template_are_written_plainly_with_a_warning(
 ) -> None:
     assert any("no chat template" in note for note in results["plain-chat"]["notes"])
     assert not any("no chat template" in note for note in results["chat"]["notes"])
+
+
+def test_a_qlora_of_4_bits_learns_about_as_much_as_a_lora_and_its_weights_take_a_fraction(
+    runtime_python: Path, material: Path, results: Mapping[str, dict[str, Any]]
+) -> None:
+    # The path that a GPU takes, but for the kernels, which are bitsandbytes' for processors.
+    trained = results["4bit"]
+    assert "error" not in trained
+    losses = trained["losses"]
+    assert sum(losses[-3:]) < 0.7 * sum(losses[:3])
+    assert held_mb(trained) < 0.5 * held_mb(results["model-lora"])
+    rows = [json.loads(row)["text"] for row in (material / "dataset.jsonl").read_text().splitlines()[-HELD_OUT:]]
+    pairs = [("4bit", str(material / "model"), trained["adapter"])]
+    before, after = json.loads(run(runtime_python, "-c", MEASURE, json.dumps([rows, pairs])))["4bit"]
+    assert after < before - 1
+
+
+def held_mb(trained: dict[str, Any]) -> float:
+    """Return in how many MB a training held the model, as it said."""
+    (note,) = [note for note in trained["notes"] if "held in" in note]
+    return float(note.rpartition("held in ")[2].removesuffix(" MB"))
+
+
+@pytest.mark.parametrize("batch", ESTIMATED_BATCHES)
+def test_the_estimate_of_memory_is_within_a_third_of_what_a_training_takes(
+    results: Mapping[str, dict[str, Any]], batch: int
+) -> None:
+    trained = results[f"larger-{batch}"]
+    assert "error" not in trained
+    (note,) = [note for note in trained["notes"] if "frozen" in note]
+    frozen = int(note.partition("beside ")[2].partition(" frozen")[0].replace(",", ""))
+    estimated = memory_mb(Workload(parameters=frozen, batch_size=batch, sequence_length=32))
+    assert estimated == pytest.approx(trained["peak_mb"], rel=1 / 3)
 
 
 def test_no_adapter_decomposes_the_models_weights_when_it_is_loaded(results: Mapping[str, dict[str, Any]]) -> None:
