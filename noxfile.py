@@ -82,10 +82,18 @@ def reference(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the archive beside conda-pack's own and the staged engine's starts: the tables of docs/benchmarks.md."""
+    """Measure the archive beside conda-pack's own, the staged engine's starts and its backend: docs/benchmarks.md."""
     prepare(session, "pack", "backend", "test")
     session.run("python", "-m", "tests.bench_archive", *session.posargs)
     session.run("python", "-m", "tests.bench_start")
+    session.run("python", "-m", "tests.bench_backend")
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Measure LoRA and QLoRA on this machine's NVIDIA GPUs, with the CUDA engine that stage left."""
+    prepare(session, "pack", "backend", "test")
+    session.run("python", "-m", "tests.bench_gpu", *session.posargs)
 
 
 @nox.session

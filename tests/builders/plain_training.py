@@ -1,6 +1,7 @@
 """What a user of transformers and peft would write by hand: `<python> plain_training.py SETTINGS`.
 
-The yardstick for the backend's training: SETTINGS is a JSON file; the losses, one a step, go to its `losses`.
+The yardstick for the backend's training: SETTINGS is a JSON file; the losses, one a step, go to its `losses`, and
+the seconds between the first step's and the last one's to its `seconds`, if it has one.
 It shares no code with the backend.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -17,9 +19,22 @@ from transformers import (
     AutoTokenizer,
     DataCollatorForLanguageModeling,
     Trainer,
+    TrainerCallback,
     TrainingArguments,
     set_seed,
 )
+
+
+class Clock(TrainerCallback):  # type: ignore[misc]  # transformers has no stubs here
+    """Notes when each step was logged."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def on_log(self, _args, _state, _control, logs, **_) -> None:  # type: ignore[no-untyped-def]
+        if "loss" in logs:
+            self.times.append(time.monotonic())
+
 
 settings = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
 set_seed(settings["seed"])
@@ -37,7 +52,9 @@ model = get_peft_model(
     ),
 )
 rows = [json.loads(line)["text"] for line in Path(settings["dataset"]).read_text(encoding="utf-8").splitlines()]
+clock = Clock()
 trainer = Trainer(
+    callbacks=[clock],
     model=model,
     args=TrainingArguments(
         output_dir=settings["scratch"],
@@ -57,3 +74,5 @@ trainer.train()
 
 losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 Path(settings["losses"]).write_text(json.dumps(losses), encoding="utf-8")
+if "seconds" in settings:
+    Path(settings["seconds"]).write_text(json.dumps(clock.times[-1] - clock.times[0]), encoding="utf-8")
