@@ -23,7 +23,6 @@ let staged = '';
 module.exports = {
   appId,
   extraMetadata: { homepage }, // deb needs it
-  productName: 'PEFT Studio',
   copyright: 'MIT licence',
   directories: { output: 'release', buildResources: 'build' },
   npmRebuild: false, // there are no native modules

@@ -66,3 +66,19 @@ test('the lock file names no host', () => {
   for (const version of Object.values({ ...dependencies, ...devDependencies }))
     expect(version).toMatch(/^\d+\.\d+\.\d+$/);
 });
+
+test('the app’s own folder is not the engine’s home, which macOS keeps in the same place', () => {
+  const home = /user_data_dir\("([^"]+)"/.exec(fs.readFileSync(path.join(HERE, '..', 'launcher', 'home.py'), 'utf8'));
+  expect(home[1]).toBe('peft-studio');
+  expect(JSON.parse(read('package.json')).productName).toBe('PEFT Studio');
+});
+
+test('each test that docs/app.md names exists', () => {
+  const page = fs.readFileSync(path.join(HERE, '..', 'docs', 'app.md'), 'utf8');
+  const named = [...page.matchAll(/`([\w-]+\.test\.mjs)::([^`]+)`/g)];
+  expect(named.length).toBeGreaterThan(50);
+  for (const [, file, title] of named) {
+    const text = fs.readFileSync(path.join(import.meta.dirname, file), 'utf8');
+    expect(text.includes(`test('${title}'`) ? '' : `${file} has no test “${title}”`).toBe('');
+  }
+});
