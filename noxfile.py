@@ -82,10 +82,10 @@ def reference(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the archive beside conda-pack's own, the staged engine's starts and its backend: docs/benchmarks.md."""
-    prepare(session, "pack", "backend", "test")
+    """Measure the archive and the staged launcher beside what others do, and the backend: docs/benchmarks.md."""
+    prepare(session, "pack", "backend", "test", "bench")
     session.run("python", "-m", "tests.bench_archive", *session.posargs)
-    session.run("python", "-m", "tests.bench_start")
+    session.run("python", "-m", "tests.bench_launcher")
     session.run("python", "-m", "tests.bench_backend")
 
 
