@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from launcher.acts import install, remove, repair, status, verify
 from launcher.cli import Act, asks_for_json, parse
 from launcher.disk import Disk, disk_errors
-from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError, WrongCommandLine
+from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, HomeMissing, LauncherError, WrongCommandLine
 from launcher.home import find_home, find_way
 from launcher.host import end_with_stdin
 from launcher.manifest import MANIFEST_NAME
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from launcher.cli import Request
+    from launcher.home import Home
     from launcher.trust import Release
 
 _INTERRUPTED = "Interrupted. Finished work is kept; the next start goes on from here."
@@ -63,35 +64,34 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 def act(request: Request, release: Release, report: Report, environment: Mapping[str, str]) -> None:
     """Do what is asked for; raise LauncherError where it cannot be done."""
     platform, disk = Platform.current(), Disk()
-    home = find_home(request.home, environment)
+    folder = (request.resources or default_resources(platform)).absolute()
+    try:
+        home: Home | LauncherError = find_home(request.home, environment)
+    except LauncherError as error:
+        home = error
+    if request.act in {Act.STATUS, Act.SUPPORT_REPORT}:
+        tell(request, release, report, environment, home, folder)
+        return
+    if isinstance(home, LauncherError):
+        raise home
     with disk_errors(home.root):
         report.log = home.log if home.logs.is_dir() else None
-    if request.act is not Act.STATUS and home.arriving.exists():
+    if home.arriving.exists():
         from launcher.move import finish_move
 
         finish_move(home, disk, report)
         if request.target is not None and request.target.absolute() == home.root:
             return
-    folder = (request.resources or default_resources(platform)).absolute()
     if request.act is Act.REMOVE:
         kept = Resources.open(folder, platform).manifest.slot_name if request.others_only else None
-        if not request.user_files_too or confirmed(f"Remove {home.user_files} with all your work in it?"):
-            remove(home, disk, report, kept=kept, user_files_too=request.user_files_too)
-        return
-    if request.act is Act.STATUS:
-        try:
-            found: Resources | LauncherError = Resources.open(folder, platform)
-        except LauncherError as error:
-            found = error
-        status(home, report, release, found, environment)
+        sure = not request.user_files_too or confirmed(f"Remove {home.user_files} with all your work in it?")
+        remove(home, disk, report, kept=kept, user_files_too=request.user_files_too, sure=sure)
         return
     if request.target is not None:
         from launcher.move import move_home
 
-        try:
-            manifest = Resources.open(folder, platform).manifest
-        except LauncherError:
-            manifest = None  # it would say how long a path and how much room the runtime needs
+        opened = try_resources(folder, platform)
+        manifest = None if isinstance(opened, LauncherError) else opened.manifest
         move_home(find_way(request.home, environment), request.target, disk, platform, report, manifest)
         return
     resources = Resources.open(folder, platform)
@@ -106,6 +106,37 @@ def act(request: Request, release: Release, report: Report, environment: Mapping
             repair(scene)
         case Act.RUN:
             start(scene, request)
+
+
+def tell(
+    request: Request,
+    release: Release,
+    report: Report,
+    environment: Mapping[str, str],
+    home: Home | LauncherError,
+    folder: Path,
+) -> None:
+    """Tell a person or support what there is, whatever is wrong with it."""
+    platform = Platform.current()
+    resources = try_resources(folder, platform)
+    note = home.note if isinstance(home, HomeMissing) else None
+    if not isinstance(home, LauncherError):
+        way = find_way(request.home, environment)
+        note = way[-2].location if len(way) > 1 else None
+    if request.target is None:
+        status(home, report, release, resources, environment, note)
+        return
+    from launcher.support import Case, support_report
+
+    support_report(request.target, Case(home, resources, platform, release, environment, note), Disk(), report)
+
+
+def try_resources(folder: Path, platform: Platform) -> Resources | LauncherError:
+    """Return the resources, or what is wrong with them."""
+    try:
+        return Resources.open(folder, platform)
+    except LauncherError as error:
+        return error
 
 
 def default_resources(platform: Platform) -> Path:

@@ -7,10 +7,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from launcher.attempt import withdraw_attempt
-from launcher.disk import disk_errors
+from launcher.disk import disk_errors, free_bytes, nearest_folder
 from launcher.errors import LauncherError
 from launcher.events import Result, Surveyed
-from launcher.locks import home_to_ourselves, slot_to_ourselves
+from launcher.locks import backend_of, home_to_ourselves, slot_to_ourselves
 from launcher.plan import Complete, Install, Launch, Restore, damage_of, name_of
 from launcher.record import withdraw
 from launcher.surroundings import find_warnings
@@ -19,6 +19,7 @@ from launcher.whole import make_surely_whole, make_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from launcher.disk import Disk
     from launcher.home import Home
@@ -68,54 +69,75 @@ def repair(scene: Scene) -> None:
 
 
 def status(
-    home: Home,
+    home: Home | LauncherError,
     report: Report,
     release: Release,
     resources: Resources | LauncherError,
     environment: Mapping[str, str],
+    note: Path | None,
 ) -> None:
-    """Answer what is installed; a problem with the resources is part of the answer."""
-    answer: dict[str, Any] = {"version": release.version, "home": str(home.root)}
+    """Answer what is installed; a problem with the home or the resources is part of the answer."""
+    report.say(Result("status", find_status(home, release, resources, environment, note)))
+
+
+def find_status(
+    home: Home | LauncherError,
+    release: Release,
+    resources: Resources | LauncherError,
+    environment: Mapping[str, str],
+    note: Path | None,
+) -> dict[str, Any]:
+    """Return what is installed, as far as a glance tells; `note` is the `location` that led to the home."""
+    answer: dict[str, Any] = {"version": release.version, "location": None if note is None else str(note)}
+    if isinstance(home, LauncherError):
+        return answer | {"home": str(home.path), "state": "unknown", "problem": _problem(home)}
+    answer["home"] = str(home.root)
     if isinstance(resources, LauncherError):
-        problem = {"code": resources.code, "message": resources.message, "remedy": resources.remedy}
-        report.say(Result("status", answer | {"state": "unknown", "problem": problem}))
-        return
+        return answer | {"state": "unknown", "problem": _problem(resources)}
     manifest = resources.manifest
     slot = home.slot(manifest.slot_name)
-    with disk_errors(home.root):
-        state = survey_quickly(home, manifest)
-        others = [path.name for path in home.slots() if path != slot]
-        size = measure(slot)
-    report.say(
-        Result(
-            "status",
-            answer
-            | {
-                "state": name_of(state),
+    try:
+        with disk_errors(home.root):
+            found = {
+                "state": name_of(survey_quickly(home, manifest)),
                 "slot": str(slot),
-                "bytes": size,
-                "runtime": manifest.runtime,
-                "platform": str(manifest.platform),
-                "accelerator": manifest.accelerator,
-                "channel": manifest.channel,
-                "packages": dict(manifest.packages),
-                "createdAt": manifest.created_at,
-                "resources": str(resources.folder),
-                "manifest": "run from source: no digest to check" if release.manifest is None else release.manifest,
-                "otherSlots": others,
-                "warnings": find_warnings(manifest, home.root, manifest.platform, environment),
-            },
-        )
+                "bytes": measure(slot),
+                "free": free_bytes(nearest_folder(home.root)),
+                "running": backend_of(home, manifest.slot_name),
+                "otherSlots": [path.name for path in home.slots() if path != slot],
+            }
+    except LauncherError as error:
+        found = {"state": "unknown", "problem": _problem(error)}
+    return (
+        answer
+        | found
+        | {
+            "runtime": manifest.runtime,
+            "platform": str(manifest.platform),
+            "accelerator": manifest.accelerator,
+            "channel": manifest.channel,
+            "packages": dict(manifest.packages),
+            "createdAt": manifest.created_at,
+            "resources": str(resources.folder),
+            "manifest": "run from source: no digest to check" if release.manifest is None else release.manifest,
+            "warnings": find_warnings(manifest, home.root, manifest.platform, environment),
+        }
     )
 
 
-def remove(home: Home, disk: Disk, report: Report, *, kept: str | None, user_files_too: bool) -> None:
-    """Remove every runtime of the home but the one in slot `kept`, and with `user_files_too` the user's own work.
+def _problem(error: LauncherError) -> dict[str, str]:
+    return {"code": error.code, "message": error.message, "remedy": error.remedy}
+
+
+def remove(
+    home: Home, disk: Disk, report: Report, *, kept: str | None, user_files_too: bool, sure: bool = True
+) -> None:
+    """Remove every runtime but the one in slot `kept`, with `user_files_too` the user's work; nothing unless `sure`.
 
     Raises Busy while a backend runs from one of them; what was removed until then is gone.
     """
     removed = []
-    if home.root.is_dir():
+    if sure and home.root.is_dir():
         with home_to_ourselves(home, report), disk_errors(home.root):
             slots = [slot for slot in home.slots() if slot.name != kept]
             if slots:

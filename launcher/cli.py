@@ -20,12 +20,15 @@ and becomes the backend; every later start is instant. Needs neither Python nor 
 _EXAMPLES = """\
 examples:
   peft_engine                       start the backend, installing it first where needed
-  peft_engine --status              what is installed, where, and is it ready
-  peft_engine --repair              find damaged files and restore them from the archive
+  peft_engine --status              is it installed, where, and what is wrong with it
+  peft_engine --repair              it does not start, or says install-damaged: mend it, without a download
+  peft_engine --move-home D:\\studio  the disk is full: move the engine and your work to another one
+  peft_engine --support-report peft-studio.zip
+                                    nothing helps: make a file for support; no names, secrets or data in it
   peft_engine -- --port 8001        start the backend with arguments of its own
 
 exit status: 0 all is well; 2 a wrong command line; 80-99 an error with a code, a message and a remedy;
-130 interrupted; 70 a bug."""
+130 interrupted, finished work is kept; 70 a bug."""
 
 
 class Act(StrEnum):
@@ -37,6 +40,7 @@ class Act(StrEnum):
     REPAIR = "repair"
     STATUS = "status"
     REMOVE = "remove"
+    SUPPORT_REPORT = "support-report"
     MOVE_HOME = "move-home"
 
 
@@ -45,7 +49,7 @@ class Request:
     """A command line, understood."""
 
     act: Act
-    target: Path | None  # the folder to move to
+    target: Path | None  # the folder to move to, or the file to write
     resources: Path | None
     home: Path | None
     user_files_too: bool
@@ -63,7 +67,7 @@ def parse(arguments: Sequence[str], version: str) -> Request:
     cut = _cut(arguments)
     parser = _parser(version)
     found = parser.parse_args(arguments[:cut])
-    act = Act.MOVE_HOME if found.move_home else found.act
+    act = Act.MOVE_HOME if found.move_home else Act.SUPPORT_REPORT if found.support_report else found.act
     for name in ("all", "others"):
         if getattr(found, name) and act != Act.REMOVE:
             parser.error(f"--{name} goes with --remove")
@@ -72,7 +76,7 @@ def parse(arguments: Sequence[str], version: str) -> Request:
         parser.error("arguments after -- are the backend's: they go with no other act")
     return Request(
         act=act,
-        target=found.move_home,
+        target=found.move_home or found.support_report,
         resources=found.resources,
         home=found.home,
         user_files_too=found.all,
@@ -115,23 +119,32 @@ def _parser(version: str) -> argparse.ArgumentParser:
         usage="%(prog)s [OPTIONS] [-- BACKEND ARGUMENTS]",
         description=_ABOUT,
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        # One line for each option, on the phone too.
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, max_help_position=26, width=110),
         allow_abbrev=False,
     )
     parser.set_defaults(act=Act.RUN)
     acts = parser.add_argument_group("acts").add_mutually_exclusive_group()
     for act, text in (
         (Act.INSTALL, "install if needed, then exit"),
-        (Act.VERIFY, "hash every file against the manifest"),
-        (Act.REPAIR, "verify, then restore what is damaged, missing or moved, from the archive"),
-        (Act.STATUS, "what is installed, where, how big, from which channel, is it ready"),
-        (Act.REMOVE, "remove this app's runtimes"),
+        (Act.VERIFY, "check every file; changes nothing"),
+        (Act.REPAIR, "check every file and restore what is damaged, missing or moved, from the app itself"),
+        (Act.STATUS, "what is installed, where, how big, is it ready, does it run"),
+        (Act.REMOVE, "remove the engine; your work stays"),
     ):
         acts.add_argument(f"--{act}", dest="act", action="store_const", const=act, help=text)
-    acts.add_argument("--move-home", type=_folder, metavar="DIR", help="move the home (another disk) and remember it")
+    acts.add_argument(
+        "--support-report",
+        type=_folder,
+        metavar="FILE",
+        help="write a zip for support: no names, secrets or data in it",
+    )
+    acts.add_argument(
+        "--move-home", type=_folder, metavar="DIR", help="move the engine and your work to DIR, and find them there"
+    )
     extent = parser.add_mutually_exclusive_group()
-    extent.add_argument("--all", action="store_true", help="with --remove: the user's own files too, after asking")
-    extent.add_argument("--others", action="store_true", help="with --remove: only the runtimes of other versions")
+    extent.add_argument("--all", action="store_true", help="with --remove: your work too, after asking")
+    extent.add_argument("--others", action="store_true", help="with --remove: only the engines of other versions")
     places = parser.add_argument_group("places")
     places.add_argument(
         "--resources", type=_folder, metavar="DIR", help="manifest and archive (default: beside the program)"

@@ -199,6 +199,11 @@ def free_bytes(path: Path) -> int:
     return disk_usage(path).free
 
 
+def nearest_folder(path: Path) -> Path:
+    """Return the folder `path`, or the nearest above it that is there."""
+    return next((place for place in (path, *path.parents) if place.is_dir()), path)
+
+
 @contextmanager
 def disk_errors(home: Path) -> Iterator[None]:
     """Turn the system's errors on writing below `home` into ours: DiskFull, HomeNotWritable.

@@ -207,6 +207,7 @@ class HomeMissing(LauncherError):
             f"Connect the disk that holds it and start again; should it be gone for good, remove {note} to begin anew.",
             path,
         )
+        self.note = note
 
 
 class PlaceUnusable(LauncherError):
@@ -256,6 +257,7 @@ class Busy(LauncherError):
             "Quit PEFT Studio, then try again.",
             path,
         )
+        self.pid = pid
 
 
 class InstallDamaged(LauncherError):

@@ -74,6 +74,11 @@ class Home:
         """The folder of the user's own work: jobs, adapters, settings. Never the launcher's to change."""
         return self.root / "data"
 
+    @property
+    def plugins(self) -> Path:
+        """The folder of the user's own plugins for the backend."""
+        return self.root / "plugins"
+
     def slots(self) -> list[Path]:
         """Return the slots that are there, sorted; what else lies beside them is somebody else's."""
         found = self.runtimes.iterdir() if self.runtimes.is_dir() else ()

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from launcher.disk import disk_errors
-from launcher.errors import Busy, HomeWithoutLocks
+from launcher.errors import Busy, HomeNotWritable, HomeWithoutLocks
 from launcher.events import Waiting
 from launcher.host import Lock
 
@@ -58,6 +58,23 @@ def home_at_rest(home: Home, *, wait: bool) -> Iterator[None]:
         with _lock_errors(home):
             lock.take(shared=True, wait=wait)
         yield
+
+
+def backend_of(home: Home, slot_name: str) -> int | None:
+    """Return the PID of a backend that runs from a slot, None where none does, as far as can be told by a glance."""
+    if not home.slot_lock(slot_name).exists():
+        return None
+    try:
+        with _open(home, home.lock) as rest:
+            # Whoever completes a core has the home's lock and leaves the slot's; others who change a home want both.
+            if rest.take(shared=True, wait=False) or home.progress.exists():
+                with slot_to_ourselves(home, slot_name):
+                    return None
+    except Busy as error:
+        return error.pid
+    except (HomeNotWritable, HomeWithoutLocks):
+        return None
+    return None
 
 
 def share_slot(home: Home, slot_name: str) -> Lock | None:

@@ -141,7 +141,7 @@ def _announce(origin: Home, home: Home, note: Path, disk: Disk) -> Arrival:
 
 def _carried(home: Home) -> tuple[Path, ...]:
     """Return what of a home exists once only."""
-    return home.user_files, home.logs
+    return home.user_files, home.plugins, home.logs
 
 
 def _made_anew(home: Home) -> tuple[Path, ...]:

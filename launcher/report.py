@@ -158,6 +158,6 @@ def _answer_text(event: Result) -> str:
         elif isinstance(value, list):
             shown = "\n".join(f"{'' if number == 0 else ' ' * (width + 2)}{item}" for number, item in enumerate(value))
         else:
-            shown = str(value)
+            shown = "" if value is None else str(value)
         lines.append(f"{name:<{width}}  {shown or 'none'}")
     return "\n".join(lines)

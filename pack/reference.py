@@ -64,9 +64,12 @@ ANSWERS = {
     "status": {
         "version": "the launcher's version",
         "home": "the folder that the launcher owns",
+        "location": "the note that led there, where the home was moved",
         "state": "missing, partial, moved, damaged or ready, as far as a start looks; unknown without a manifest",
         "slot": "the folder of the runtime",
         "bytes": "what it takes there",
+        "free": "the bytes free on that disk",
+        "running": "the process of a backend that runs from there",
         "runtime": "the runtime's id",
         "platform": "the platform it is for",
         "accelerator": "cuda, mps or cpu",
@@ -77,10 +80,16 @@ ANSWERS = {
         "manifest": "the sha256 of the manifest that this launcher was made for",
         "otherSlots": "names of other runtimes in this home",
         "warnings": "what a person should know of driver and home",
-        "problem": "in the place of all from state on: what is wrong with the manifest {code, message, remedy}",
+        "problem": "where the state is unknown: what is wrong with home or manifest {code, message, remedy}",
     },
     "remove": {
         "removed": "the folders that are gone",
+    },
+    "support-report": {
+        "file": "the zip",
+        "bytes": "its size",
+        "contents": "the names of the files in it",
+        "unread": "what could not be read, by name, and why",
     },
     "move-home": {
         "from": "the folder where the home was",

@@ -39,6 +39,8 @@ def test_every_act_answers_with_the_members_that_the_page_names(tmp_path: Path) 
         assert answer.keys() - {"v", "event", "act"} == ANSWERS[act].keys() - {"problem"}
     moved = ask(resources, tmp_path / "home", "--move-home", str(tmp_path / "elsewhere")).last("result")
     assert moved.keys() - {"v", "event", "act"} == ANSWERS["move-home"].keys()
+    told = ask(resources, tmp_path / "home", "--support-report", str(tmp_path / "report.zip")).last("result")
+    assert told.keys() - {"v", "event", "act"} == ANSWERS["support-report"].keys()
     (resources / "manifest.json").unlink()
     answer = ask(resources, tmp_path / "home", "--status").last("result")
-    assert answer.keys() - {"v", "event", "act"} == {"version", "home", "state", "problem"}
+    assert answer.keys() - {"v", "event", "act"} == {"version", "home", "location", "state", "problem"}

@@ -17,14 +17,15 @@ def test_nothing_means_start() -> None:
     assert (request.resources, request.home, request.backend_arguments) == (None, None, ())
 
 
-@pytest.mark.parametrize("act", [act for act in Act if act not in {Act.RUN, Act.MOVE_HOME}])
+@pytest.mark.parametrize("act", [act for act in Act if act not in {Act.RUN, Act.MOVE_HOME, Act.SUPPORT_REPORT}])
 def test_each_act_is_an_option(act: Act) -> None:
     assert parse([f"--{act}"], "1.0").act is act
 
 
 def test_an_act_that_needs_a_place_is_an_option_with_one() -> None:
-    request = parse(["--move-home", "D:/studio"], "1.0")
-    assert (request.act, request.target) == (Act.MOVE_HOME, Path("D:/studio"))
+    for act in (Act.MOVE_HOME, Act.SUPPORT_REPORT):
+        request = parse([f"--{act}", "D:/studio"], "1.0")
+        assert (request.act, request.target) == (act, Path("D:/studio"))
 
 
 def test_places_and_conversation() -> None:

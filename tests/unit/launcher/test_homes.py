@@ -63,7 +63,7 @@ def test_a_home_without_the_right_to_write_is_named(packed: Packed, home: Path) 
 def test_a_home_in_a_folder_that_is_closed_to_us_is_named(packed: Packed, tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0)
-    for arguments in ([], ["--install"], ["--verify"], ["--repair"], ["--remove"], ["--status"]):
+    for arguments in ([], ["--install"], ["--verify"], ["--repair"], ["--remove"]):
         answer = ask(packed.resources, closed / "home", *arguments)
         assert answer.code == "home-not-writable", arguments
         assert "Permission denied" in answer.last("failed")["message"]

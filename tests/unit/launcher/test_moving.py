@@ -51,6 +51,8 @@ def default(packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     (home / "data/latest").symlink_to("jobs/é 1")
     (home / "data/token").write_text("secret")
     (home / "data/token").chmod(0o600)
+    (home / "plugins").mkdir()
+    (home / "plugins/connector.py").write_text("mine")
     os.utime(home / "data/token", (1_700_000_000, 1_700_000_000))
     (home / "data/empty").mkdir(mode=0o700)
     (home / "data/empty").chmod(0o700)
@@ -83,6 +85,7 @@ def test_every_later_start_finds_it_there_and_adapts_the_runtime(packed: Packed,
     }.items()  # fmt: skip
     assert [path.name for path in default.iterdir()] == ["location"]
     assert tree(there / "data") == work
+    assert (there / "plugins/connector.py").read_text() == "mine"
     status = launch(packed, "--status").last("result")
     assert (status["home"], status["state"]) == (str(there), "moved")
     started = launch(packed)
@@ -103,6 +106,7 @@ def test_to_another_disk_the_work_is_copied_and_compared_and_the_archive_brings_
         assert {event["name"] for event in answer.events if event["event"] == "step"} == {"restore", "verify", "remove"}
         assert [path.name for path in default.iterdir()] == ["location"]
         assert tree(there / "data") == work
+        assert (there / "plugins/connector.py").read_text() == "mine"
         assert (there / "data/token").stat().st_mtime == 1_700_000_000
         assert launch(packed).last("listening")["config"] == f"root = {packed.slot(there)}/share\n"
 

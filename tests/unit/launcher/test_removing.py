@@ -68,7 +68,14 @@ def test_without_a_yes_all_stays(said: str, packed: Packed, with_work: Path) -> 
     run = remove_all(packed.resources, with_work, said)
     assert run.returncode == 0
     assert f"Remove {with_work / 'data'} with all your work in it? Type yes to go on: " in run.stderr
+    assert run.stdout == "removed  none\n"
     assert (with_work / "data/adapter.safetensors").exists()
+    assert packed.slot(with_work).exists()
+
+
+def test_where_nobody_can_answer_all_stays_and_the_answer_says_so(packed: Packed, with_work: Path) -> None:
+    answer = ask(packed.resources, with_work, "--remove", "--all")
+    assert (answer.status, answer.last("result")["removed"]) == (0, [])
     assert packed.slot(with_work).exists()
 
 
