@@ -108,10 +108,10 @@ def test_every_act_is_done_without_what_was_left_out(
     home = tmp_path / "home"
     slot = home / "rt" / archive[1].slot_name
     before: dict[Act, Callable[[], None]] = {Act.REPAIR: (slot / "lib/ballast.bin").unlink}
-    answers: dict[Act, list[str]] = {Act.REMOVE: ["--all"]}
-    for act in Act:
+    told = {"move-home": str(tmp_path / "moved"), "support-report": str(tmp_path / "report.zip"), "remove": "--all"}
+    for act in sorted(Act, key=lambda act: act is Act.REMOVE):
         before.get(act, lambda: None)()
-        options = [] if act is Act.RUN else [f"--{act}", *answers.get(act, [])]
+        options = [] if act is Act.RUN else [f"--{act}", *([told[act]] if act in told else [])]
         done = launch(resources, *options, "--json", "--home", str(home), said="yes")
         assert done.returncode == 0, (act, done.stdout + done.stderr)
 
