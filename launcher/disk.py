@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from launcher.errors import DiskFull, HomeNotWritable
 
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+T = TypeVar("T")
 FOLDER_MODE = 0o755
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OLD = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Windows' ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION; ERROR_ACCESS_DENIED comes of a file on its way out, too.
+_IN_USE = {32, 33}
+_HELD = {5, *_IN_USE}
+_PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # seconds
 _AT_ONCE = 32  # files that are flushed side by side: a disk commits them together
 _NO_QUOTA = getattr(errno, "EDQUOT", None)  # Windows has none
 # What a system says of a place that cannot be written, whatever the cause: rights, a read-only or failing disk, a file
@@ -64,7 +70,7 @@ class Disk:
             descriptor = os.open(path, _NEW, mode)
         except FileExistsError:
             self.remove(path)
-            descriptor = os.open(path, _NEW, mode)
+            descriptor = _patiently(lambda: os.open(path, _NEW, mode))
         try:
             _write_all(descriptor, content)
         finally:
@@ -101,7 +107,7 @@ class Disk:
 
     def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
         """Write into a file that `create` made, at `offset` bytes."""
-        descriptor = os.open(path, _OLD)
+        descriptor = _patiently(lambda: os.open(path, _OLD))
         try:
             os.lseek(descriptor, offset, os.SEEK_SET)
             _write_all(descriptor, content)
@@ -129,9 +135,9 @@ class Disk:
         if path.is_dir() and not path.is_symlink():
             from shutil import rmtree
 
-            rmtree(path)
+            _patiently(lambda: rmtree(path))
         else:
-            path.unlink()
+            _patiently(path.unlink)
 
     def record(self, path: Path, content: bytes) -> None:
         """Write a small file durably: whole or not at all, whenever the power goes."""
@@ -143,7 +149,7 @@ class Disk:
 
     def replace(self, path: Path, target: Path) -> None:
         """Rename: a file takes the place of another from one moment to the next, a folder one that is free."""
-        path.replace(target)
+        _patiently(lambda: path.replace(target))
 
     def flush(self, path: Path) -> None:
         """Wait until a file's bytes have reached the disk, and all that were handed to the disk before."""
@@ -176,6 +182,18 @@ class Disk:
                     pass
 
 
+def _patiently(deed: Callable[[], T]) -> T:
+    """Do what Windows refuses as long as another program, mostly an antivirus, holds a new file open: a moment."""
+    for pause in _PAUSES:
+        try:
+            return deed()
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _HELD:
+                raise
+            time.sleep(pause)
+    return deed()
+
+
 def _with(path: Path, deed: Callable[[int], None]) -> None:
     """Do something with a file that is there, opened for writing."""
     descriptor = os.open(path, _OLD)
@@ -193,10 +211,13 @@ def _write_all(descriptor: int, content: bytes | memoryview) -> None:
 
 
 def free_bytes(path: Path) -> int:
-    """Return the bytes free on the disk of `path`, to whoever is no administrator."""
+    """Return the bytes free on the disk of `path`, or where it would be made, to whoever is no administrator."""
     from shutil import disk_usage
 
-    return disk_usage(path).free
+    try:
+        return disk_usage(path).free
+    except FileNotFoundError:
+        return free_bytes(path.parent)
 
 
 def nearest_folder(path: Path) -> Path:
@@ -217,5 +238,7 @@ def disk_errors(home: Path) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, _NO_QUOTA}:
             raise DiskFull(home, free_bytes(home), quota=error.errno == _NO_QUOTA) from error
         if error.errno in _NOT_WRITABLE:
-            raise HomeNotWritable(type(home)(place), error.strerror or str(error), error.errno) from error
+            held = getattr(error, "winerror", None) in _IN_USE
+            number = errno.EBUSY if held else error.errno
+            raise HomeNotWritable(type(home)(place), error.strerror or str(error), number) from error
         raise

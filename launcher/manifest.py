@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 FRAME_LIMIT = 32 * 1024 * 1024  # unpacked bytes; bounds the memory of whoever reads an archive
-INDEX_LIMIT = 256 * 1024 * 1024  # unpacked bytes; about a million entries
+PACKED_LIMIT = FRAME_LIMIT + FRAME_LIMIT // 128  # bytes of a frame that does not compress
+INDEX_LIMIT = 32 * 1024 * 1024  # unpacked bytes; more than a hundred thousand entries
 MODES = (0o644, 0o755)  # who may write a file is not the archive's to say; who may run it is
 SLOT_NAME_LENGTH = 8  # short, since torch has paths of 191 characters and Windows a limit of 260
 
@@ -249,6 +250,8 @@ def _frame(row: Node) -> Frame:
         case [int(offset), int(size), int(length), str(sha256)] if is_digest(sha256) and min(offset, size, length) >= 0:
             if length > FRAME_LIMIT:
                 raise row.refuse(f"unpacks to {length} bytes, more than {FRAME_LIMIT}")
+            if size > PACKED_LIMIT:
+                raise row.refuse(f"has {size} packed bytes, more than {PACKED_LIMIT}")
             return Frame(offset, size, length, sha256)
         case _:
             raise row.refuse("expected [offset, size, length, sha256]")

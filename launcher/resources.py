@@ -105,7 +105,8 @@ class Resources:
             with _reading(path), path.open("rb") as stream:
                 stream.seek(start)
                 pieces.append(stream.read(size))
-        packed = b"".join(pieces)
+        packed = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        del pieces
         if (found := hashlib.sha256(packed).hexdigest()) != frame.sha256:
             raise ArchiveDamaged(path, f"the sha256 of the frame at byte {frame.offset}", frame.sha256, found)
         try:

@@ -1,6 +1,6 @@
 """Write entries from the archive: all of them to install, some of them to repair.
 
-Frames are read, checked, unpacked and written by all cores at once; memory is bounded by a frame for each.
+Frames are read, checked, unpacked and written by all cores at once, as many as memory is allowed for.
 Nothing is written before the sha256 of its frame was found right.
 """
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from launcher.disk import Disk
     from launcher.manifest import Entry, Frame, Index
     from launcher.resources import Resources
+
+
+_MEMORY = 256 * 1024 * 1024  # bytes of the frames under way, packed and unpacked
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ def restore(
         finished(number)
         return frame.size
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads_for((index.frames[n] for n in needed), os.cpu_count() or 1)) as pool:
         pending = {pool.submit(write, number, pieces) for number, pieces in needed.items()}
         try:
             while pending:
@@ -110,6 +113,12 @@ def restore(
         finally:
             for future in pending:
                 future.cancel()
+
+
+def threads_for(frames: Iterable[Frame], cores: int) -> int:
+    """Return how many frames may be under way at once: one for each core, as far as memory goes."""
+    largest = max((frame.size + frame.length for frame in frames), default=1)
+    return max(1, min(cores, _MEMORY // max(largest, 1)))
 
 
 def _shares_frames(entry: Entry, frames: Sequence[Frame]) -> bool:

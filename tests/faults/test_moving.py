@@ -15,9 +15,9 @@ from launcher.plan import Missing, Moved
 from launcher.platforms import Platform
 from launcher.survey import survey_quickly
 from launcher.whole import make_whole
+from tests.builders.disks import FailingDisk, PlugPulledError
 from tests.builders.installed import scene
 from tests.builders.launching import tree
-from tests.faults.test_cut_at_every_operation import FailingDisk, PlugPulledError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -86,6 +86,7 @@ HOSTILE: dict[str, tuple[Callable[[Document], object], str]] = {
     "a negative frame": (entries(file("evil", frame=-1)), "zero or above"),
     "a frame that is not there": (entries(file("evil", frame=10**9)), "reach beyond the last frame"),
     "a frame of gigabytes": (lambda d: d["frames"][0].__setitem__(2, FRAME_LIMIT + 1), "more than"),
+    "a frame that packs gigabytes": (lambda d: d["frames"][0].__setitem__(1, 2**31), "packed bytes, more than"),
     "frames with a gap": (lambda d: d["frames"][1].__setitem__(0, 10**6), "begins at 1000000"),
     "frames beyond the parts": (lambda d: d["frames"].append([0, 0, 0, DIGEST]), "begins at 0"),
     "a frame of no digest": (lambda d: d["frames"][0].__setitem__(3, "0"), "expected [offset, size, length, sha256]"),

@@ -165,6 +165,7 @@ def test_says_what_is_wrong_and_installs_nothing_when(harm: str, harmed: Path, p
     assert failed["remedy"].endswith(".")
     assert 80 <= answer.status <= 99
     assert not packed.receipt(home).exists()
+    assert "relocate" not in {event.get("name") for event in answer.events}, "nothing of it runs"
     assert "Traceback" not in answer.talk
 
 

@@ -1,0 +1,146 @@
+"""Disks that fail as a test asks: cut off, losing what was not flushed, full, or closed to us, at any one change."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from launcher.disk import Disk
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+
+class PlugPulledError(BaseException):
+    """Nothing after this moment happened: no handler may take it for an error that it knows."""
+
+
+class FailingDisk(Disk):
+    """A disk that ends at change number `last`; with `halves`, half of a file's bytes still get there."""
+
+    def __init__(self, last: int, *, halves: bool) -> None:
+        self._left = last
+        self._halves = halves
+
+    def _count(self) -> bool:
+        """Return whether this is the last change; raise after it."""
+        self._left -= 1
+        if self._left < 0:
+            raise PlugPulledError
+        return self._left == 0
+
+    def _written(self, write: Callable[[bytes | memoryview], object], content: bytes | memoryview) -> None:
+        if self._count() and self._halves:
+            write(content[: len(content) // 2])
+            raise PlugPulledError
+        write(content)
+
+    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
+        self._written(lambda part: Disk.create(self, path, part, mode), content)
+
+    def note(self, path: Path, content: bytes) -> None:
+        self._written(lambda part: Disk.note(self, path, bytes(part)), content)
+
+    def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
+        self._written(lambda part: Disk.write_at(self, path, part, offset), content)
+
+    def append(self, path: Path, content: bytes) -> None:
+        self._written(lambda part: Disk.append(self, path, bytes(part)), content)
+
+    def remove(self, path: Path) -> None:
+        self._count()
+        super().remove(path)
+
+    def make_folder(self, path: Path) -> None:
+        self._count()
+        super().make_folder(path)
+
+    def make_folders(self, path: Path) -> None:
+        self._count()
+        super().make_folders(path)
+
+    def link(self, path: Path, target: str) -> None:
+        self._count()
+        super().link(path, target)
+
+    def flush(self, path: Path) -> None:
+        self._count()
+        super().flush(path)
+
+    def replace(self, path: Path, target: Path) -> None:
+        self._count()
+        super().replace(path, target)
+
+    def flush_folder(self, path: Path) -> None:
+        self._count()
+        super().flush_folder(path)
+
+    def flush_all(self, root: Path, files: Iterable[Path]) -> None:  # noqa: ARG002
+        self._count()
+
+
+class PowerCut(FailingDisk):
+    """A failing disk that knows which files never reached it: what was not flushed when the power went."""
+
+    def __init__(self, last: int, *, halves: bool) -> None:
+        super().__init__(last, halves=halves)
+        self._unflushed: set[Path] = set()
+
+    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
+        self._unflushed.add(path)
+        super().create(path, content, mode)
+
+    def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
+        self._unflushed.add(path)
+        super().write_at(path, content, offset)
+
+    def note(self, path: Path, content: bytes) -> None:
+        self._unflushed.add(path)
+        super().note(path, content)
+
+    def replace(self, path: Path, target: Path) -> None:
+        super().replace(path, target)
+        # The worst there can be: of the files that were not flushed the journal alone reached the disk.
+        if path in self._unflushed and target.suffix != ".journal":
+            self._unflushed.add(target)
+
+    def flush(self, path: Path) -> None:
+        super().flush(path)
+        self._unflushed.discard(path)
+
+    def flush_all(self, root: Path, files: Iterable[Path]) -> None:
+        super().flush_all(root, ())
+        self._unflushed.difference_update(files)
+
+    def lose(self) -> None:
+        """Leave zeros where bytes never reached the disk, in files of their full size: what a file system may do."""
+        for path in self._unflushed:
+            if path.is_file() and not path.is_symlink():
+                path.write_bytes(bytes(path.stat().st_size))
+
+
+class Rebooted(Disk):
+    """The disk after the machine was started again, whose power stays: nothing of it has to be waited for."""
+
+    def flush_all(self, root: Path, files: Iterable[Path]) -> None: ...
+
+    def boot(self) -> str:
+        return "another"
+
+
+class RefusingDisk(FailingDisk):
+    """A disk of which change number `last` is refused with an errno, or all from there on."""
+
+    def __init__(self, last: int, number: int, *, for_ever: bool) -> None:
+        super().__init__(last, halves=False)
+        self.refused = 0
+        self._number = number
+        self._for_ever = for_ever
+
+    def _count(self) -> bool:
+        self._left -= 1
+        if self._left == 0 or (self._for_ever and self._left < 0):
+            self.refused += 1
+            raise OSError(self._number, os.strerror(self._number))
+        return False
