@@ -137,9 +137,9 @@ function run() {
   });
 
   /** What there is to do once all of the engine is there. */
-  async function settle() {
-    await commands.lookAround();
-    await versions.noteHealthy(manager.place);
+  function settle() {
+    commands.lookAround().catch(warn);
+    versions.noteHealthy(manager.place).catch(warn);
   }
 
   async function offerHelp() {
@@ -151,7 +151,7 @@ function run() {
   function greet() {
     versions.noteVersion(manager.state.address?.version ?? '').catch(warn);
     opened.deliver().catch(warn);
-    welcome({ manager, presenter, windows, folder: FOLDERS.app, platform });
+    welcome({ manager, presenter, windows, folder: FOLDERS.app, platform, warn }).catch(warn);
     scope.abort();
     scope = new AbortController();
     const { signal } = scope;
@@ -162,7 +162,7 @@ function run() {
         send('engine-arrival', arrival);
         const share = arrival?.total ? (arrival.done ?? 0) / arrival.total : -1;
         windows.setProgress(share);
-        if (arrival === null) settle().catch(warn);
+        if (arrival === null) settle();
       },
     }).catch((error) => signal.aborted || log.warn(`how much of the engine is there is unknown: ${error.message}`));
   }
@@ -205,7 +205,8 @@ function run() {
   app.on('window-all-closed', () => app.quit());
   let mayQuit = false;
   app.on('before-quit', (event) => {
-    if (mayQuit) return;
+    // An updater that has stopped the engine already must not be held up.
+    if (mayQuit || manager.state.child === null) return;
     event.preventDefault();
     scope.abort();
     manager

@@ -19,9 +19,10 @@ const KNOWN = `${HERE}${PORT}`;
  *   windows: import('./windows').Windows,
  *   folder: string,
  *   platform: NodeJS.Platform,
+ *   warn: (error: Error) => void,
  * }} parts `folder` of the app's pages
  */
-async function welcome({ manager, presenter, windows, folder, platform }) {
+async function welcome({ manager, presenter, windows, folder, platform, warn }) {
   const { child } = manager.state;
   const pages = await readInterface(folder);
   // Until the app has pages of its own, the engine's page is what there is to see.
@@ -30,17 +31,19 @@ async function welcome({ manager, presenter, windows, folder, platform }) {
     windows.showApp();
     return;
   }
-  const problem = await problemWith(manager.base, platform);
+  const holder = await holderOf(PORT, platform).catch((error) => {
+    warn(error); // the page is of use without the name, too
+    return null;
+  });
   if (manager.state.child !== child) return; // another start shows itself
-  presenter.fail(explain(failureOfError(problem)));
+  presenter.fail(explain(failureOfError(problemWith(manager.base, holder))));
   windows.leaveApp();
 }
 
-/** @param {string} base of an engine that older pages do not find @param {NodeJS.Platform} platform */
-async function problemWith(base, platform) {
+/** @param {string} base of an engine that older pages do not find @param {import('./holder').Holder | null} holder */
+function problemWith(base, holder) {
   const nowhere = `The engine is at ${base}, and the pages of this app look for it at ${KNOWN} alone.`;
   if (!base.startsWith(HERE)) return new EngineError('REMOTE_UNSEEN', nowhere);
-  const holder = await holderOf(PORT, platform);
   const who =
     holder === null ? 'a program that this system does not name' : `${holder.program} (process ${holder.pid})`;
   return new EngineError('PORT_IN_USE', `Port ${PORT} was taken by ${who}. ${nowhere}`);

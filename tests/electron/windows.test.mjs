@@ -1,12 +1,15 @@
 // The app's own window: which pages it may show, and the bar under them.
 
+import fs from 'node:fs';
 import http from 'node:http';
+import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { holderOf, listeners, parseLsof, parsePowerShell } from '../../electron-resources/main/holder.js';
 import { appLayout } from '../../electron-resources/main/layout.js';
+import { welcome } from '../../electron-resources/main/welcome.js';
 import { did, startApp } from './app.mjs';
-import { later } from './engines.mjs';
+import { folder, later } from './engines.mjs';
 
 const ANY_PORT = '<!doctype html><meta name="engine-port" content="any" />';
 const OLDER = '<!doctype html><title>port 8000 is compiled in</title>';
@@ -121,4 +124,15 @@ test('pages and bar fill the window between them, whatever its size and the barâ
     }),
     { numRuns: 500 },
   );
+});
+
+test('pages that know this computer alone are told that the engine is on another one', async () => {
+  const told = [];
+  const windows = { leaveApp: () => told.push('left'), showApp: () => told.push('shown') };
+  const pages = folder();
+  fs.writeFileSync(path.join(pages, 'index.html'), OLDER);
+  const presenter = { fail: (problem) => told.push(problem.code) };
+  const manager = { base: 'https://gpu.example', state: { child: 1 } };
+  await welcome({ manager, presenter, windows, folder: pages, platform: process.platform, warn: () => undefined });
+  expect(told).toEqual(['REMOTE_UNSEEN', 'left']);
 });
