@@ -86,6 +86,8 @@ def test_help_names_every_act_and_the_exit_statuses(capsys: pytest.CaptureFixtur
     text = capsys.readouterr().out
     assert all(f"--{act}" in text for act in Act if act is not Act.RUN)
     assert "exit status" in text
+    options = [line for line in text.partition("examples:")[0].splitlines() if line.startswith(" ")]
+    assert all(line.lstrip().startswith("-") for line in options), "one line each, to be read out on the phone"
 
 
 def test_version_is_the_releases(capsys: pytest.CaptureFixture[str]) -> None:
