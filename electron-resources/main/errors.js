@@ -87,6 +87,7 @@ const ENTRIES = Object.freeze({
     buttons: ['retry', 'choose-home', 'quit'],
   },
   'address-not-available': { title: 'This address cannot be used', buttons: ['retry', 'open-log', 'quit'] },
+  'cannot-join': { title: 'This machine cannot join the training', buttons: ['retry', 'open-log', 'quit'] },
   'module-missing': {
     title: 'A part of the engine is missing',
     uiCode: 'MISSING_PACKAGE',
