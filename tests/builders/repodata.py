@@ -89,6 +89,7 @@ def _noarch() -> list[Record]:
         ("pydantic", "2.13.4", ()),
         ("python-multipart", "0.0.29", ()),
         ("platformdirs", "4.11.2", ()),
+        ("keyring", "25.7.0", ()),
     ]
     records = [
         Record("noarch", name, version, "pyhd8ed1ab_0", ("python >=3.10", *needs)) for name, version, needs in pure
