@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.exceptions import HTTPException
 
+from backend.datasets.retention import clear_out_daily
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
 from backend.routes import (
     adapters,
@@ -29,8 +30,10 @@ from backend.routes import (
     inference,
     logging,
     models,
+    notifications,
     offline,
     plugins,
+    presets,
     secrets,
     settings,
     system,
@@ -62,7 +65,9 @@ ROUTES = (
     inference,
     conversations,
     configurations,
+    presets,
     settings,
+    notifications,
     secrets,
     plugins,
     logging,
@@ -79,9 +84,11 @@ def create_app(services: Services) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # Not awaited: the first health answer need not wait for the database.
         opening = asyncio.create_task(services.queue.open_if_used_before())
-        unlocking = asyncio.create_task(services.vault.open())
+        clearing = clear_out_daily(services.datasets, services.queue, services.folders.settings)
+        others = [asyncio.create_task(services.vault.open()), asyncio.create_task(clearing)]
         yield
-        unlocking.cancel()
+        for other in others:
+            other.cancel()
         await opening
         await services.downloads.close()
         await services.inference.close()
@@ -104,7 +111,7 @@ def create_app(services: Services) -> FastAPI:
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     if TEXT_ERRORS.fullmatch(request.url.path):
-        return PlainTextResponse(f"{error.message}. {error.remedy}", error.status)
+        return PlainTextResponse(f"{error.message}. {error.remedy} ({error.code})", error.status)
     return JSONResponse(error.to_dict(), error.status)
 
 

@@ -20,6 +20,7 @@ BackendError
     ├── DocumentUnknown       profile-unknown, conversation-unknown … 404
     ├── SettingsInvalid       settings-invalid       422
     ├── ConfigurationInvalid  configuration-invalid  422
+    ├── PresetInvalid         preset-invalid         422
     ├── EngineArriving        engine-arriving        503
     ├── TaskFailed            as the worker says: task-failed, parquet-unreadable, model-not-loaded …
     └── Refused               host-not-allowed, origin-not-allowed 403; token-missing, token-wrong 401
@@ -266,6 +267,17 @@ class ConfigurationInvalid(RequestError):
         message = f"This is no training configuration: {reason}"
         # The app shows `detail`, and expects a text there.
         super().__init__(message, "Choose a file that was exported from the configurations.", detail=message)
+
+
+class PresetInvalid(RequestError):
+    """A document is no preset."""
+
+    code = "preset-invalid"
+
+    def __init__(self, reason: str) -> None:
+        message = f"This is no preset: {reason}"
+        # The app shows `detail`, and expects a text there.
+        super().__init__(message, "Correct it; what was kept stays as it was.", detail=message)
 
 
 class EngineArriving(RequestError):

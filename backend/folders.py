@@ -44,6 +44,11 @@ class Folders:
         return self.root / "configurations"
 
     @property
+    def presets(self) -> Path:
+        """Hyper-parameters that people keep, a file each."""
+        return self.root / "presets"
+
+    @property
     def conversations(self) -> Path:
         """Conversations with models, a file each."""
         return self.root / "conversations"

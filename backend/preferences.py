@@ -48,7 +48,7 @@ class Providers(Category):
 
 
 class DataRetention(Category):
-    """For how long things are kept: days; the cache in MB."""
+    """For how long things are kept: days; the most that uploads may take in MB, before unused ones go."""
 
     keepLogs: int = Field(default=30, ge=0)
     keepCheckpoints: int = Field(default=90, ge=0)

@@ -84,6 +84,7 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         downloads=Downloads(Shelf(folders.downloads, DOWNLOAD), cache, watch.is_whole),
         consents=Consents(folders.consents),
         configurations=Shelf(folders.configurations, "configuration"),
+        presets=Shelf(folders.presets, "preset"),
         conversations=Shelf(folders.conversations, "conversation"),
         datasets=Datasets(folders.datasets),
         tasks=tasks,

@@ -42,6 +42,7 @@ class Services:
     downloads: Downloads
     consents: Consents
     configurations: Shelf
+    presets: Shelf
     conversations: Shelf
     datasets: Datasets
     tasks: Tasks

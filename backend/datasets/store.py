@@ -7,14 +7,14 @@ import os
 import re
 import shutil
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
 from backend.clock import now
 from backend.datasets.errors import DatasetNotStored, DatasetUnknown
 from backend.datasets.statistics import Statistics, measure
-from backend.documents import write_whole
+from backend.documents import remove, write_whole
 from backend.engine import read_object
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ RECORD = "dataset.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """An uploaded file: `name` as it was called, `path` where its rows are, `size` in bytes."""
+    """An uploaded file: `name` as it was called, `path` where its rows are, `size` in bytes.
+
+    `used_at` is when it was uploaded last.
+    """
 
     id: str
     name: str
@@ -36,6 +39,7 @@ class Dataset:
     format: str
     size: int
     created_at: str
+    used_at: str
     statistics: Statistics
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,6 +50,7 @@ class Dataset:
     def from_dict(cls, values: dict[str, Any]) -> Dataset:
         """Return the dataset that a record describes."""
         known = {name: values[name] for name in ("id", "name", "path", "format", "size", "created_at")}
+        known["used_at"] = values.get("used_at", values["created_at"])  # records of earlier versions have none
         return cls(**known, statistics=Statistics.from_dict(values["statistics"]))
 
 
@@ -68,7 +73,9 @@ class Datasets:
             rows = arriving / f"rows{suffix}"
             digest, size = _copy(source, rows, suffix)
             if (known := self._find(digest)) is not None:
-                return known
+                again = replace(known, used_at=now())
+                write_whole(self._folder / digest / RECORD, again.to_dict())
+                return again
             if suffix == PARQUET:
                 uploaded, rows = rows, rows.with_suffix(".jsonl")
                 rows_of_parquet(uploaded, rows)
@@ -78,7 +85,8 @@ class Datasets:
                 path=str(self._folder / digest / rows.name),
                 format=suffix.removeprefix("."),
                 size=size,
-                created_at=now(),
+                created_at=(uploaded := now()),
+                used_at=uploaded,
                 statistics=measure(rows),
             )
             write_whole(arriving / RECORD, dataset.to_dict())
@@ -103,9 +111,7 @@ class Datasets:
 
     def delete(self, dataset_id: str) -> None:
         """Remove one dataset. Raises DatasetUnknown."""
-        leaving = self._folder / f"{self.get(dataset_id).id}.leaving"
-        (self._folder / dataset_id).rename(leaving)  # there whole, or not at all
-        shutil.rmtree(leaving)
+        remove(self._folder / self.get(dataset_id).id)
 
     def _find(self, dataset_id: str) -> Dataset | None:
         if not ID.fullmatch(dataset_id):

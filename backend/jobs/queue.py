@@ -55,6 +55,7 @@ class Queue:
         self._runner: asyncio.Task[None] | None = None
         self._run: Run | None = None
         self._followers: dict[str, set[asyncio.Queue[tuple[int, Event]]]] = {}
+        self._watchers: set[asyncio.Queue[Job]] = set()
 
     async def open(self) -> Store:
         """Return the store; the first call takes up what an earlier backend left.
@@ -170,6 +171,16 @@ class Queue:
         finally:
             followers.discard(arriving)
 
+    @contextmanager
+    def watch(self) -> Iterator[asyncio.Queue[Job]]:
+        """Give a queue that receives every job whose state changes from now on."""
+        changing: asyncio.Queue[Job] = asyncio.Queue()
+        self._watchers.add(changing)
+        try:
+            yield changing
+        finally:
+            self._watchers.discard(changing)
+
     def _take_over(self) -> Store:
         from backend.jobs.store import Store
 
@@ -260,6 +271,8 @@ class Queue:
     async def _change(self, store: Store, job_id: str, state: State, **changes: object) -> Job:
         job = await asyncio.to_thread(store.update, job_id, state=state.value, **changes)
         await self._tell(store, job_id, Changed(time=now(), state=state))
+        for watcher in self._watchers:
+            watcher.put_nowait(job)
         return job
 
     async def _tell(self, store: Store, job_id: str, event: Event) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import sys
 import zipfile
 from datetime import datetime
@@ -122,6 +123,7 @@ def test_errors_that_would_blank_the_window_are_plain_text(
     answer = backend.call(method, path, content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code in {405, 422}
     assert answer.headers["Content-Type"].startswith("text/plain")
+    assert re.search(r"\. .+\. \([a-z-]+\)$", answer.text)  # what is so, what to do, and the code
     with pytest.raises(ValueError, match="Expecting value"):
         answer.json()
 

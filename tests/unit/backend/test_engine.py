@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Part, judge, read_object
-from tests.builders.backend import Backend, running_backend
+from tests.builders.backend import DEADLINE, Backend, running_backend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +114,13 @@ def test_the_server_shows_how_far_the_rest_has_come(arriving: tuple[Backend, Pat
     }
     write(receipt, {"part": "whole"})
     assert backend.get("/api/engine").json()["part"] == "whole"
+
+
+def test_that_the_rest_has_come_is_told_to_whoever_wants_notifications(arriving: tuple[Backend, Path]) -> None:
+    backend, receipt = arriving
+    with backend.websocket("/ws/notifications/all") as socket:
+        write(receipt, {"part": "whole"})
+        assert json.loads(socket.recv(timeout=DEADLINE))["data"]["title"] == "The engine is complete"
 
 
 def test_a_job_waits_for_the_rest_says_so_and_starts_by_itself(arriving: tuple[Backend, Path], tmp_path: Path) -> None:
