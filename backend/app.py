@@ -39,7 +39,7 @@ from backend.routes import (
     system,
     training,
 )
-from backend.schemas import Problem
+from backend.schemas import ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -100,7 +100,7 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     for routes in ROUTES:
-        app.include_router(routes.router, responses={"default": {"model": Problem, "description": "Not granted"}})
+        app.include_router(routes.router, responses=ERRORS)
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http_error)

@@ -123,6 +123,13 @@ class Problem(BaseModel):
     detail: Any = None
 
 
+# What every route may answer, and those whose errors are texts (TEXT_ERRORS in app.py).
+ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "Not granted"}}
+ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
+    "default": ERRORS["default"] | {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
+
+
 class Started(BaseModel):
     """A job was made: it starts now, or waits for others to end or for the rest of the engine."""
 

@@ -85,8 +85,8 @@ class Datasets:
                 path=str(self._folder / digest / rows.name),
                 format=suffix.removeprefix("."),
                 size=size,
-                created_at=(uploaded := now()),
-                used_at=uploaded,
+                created_at=(arrived := now()),
+                used_at=arrived,
                 statistics=measure(rows),
             )
             write_whole(arriving / RECORD, dataset.to_dict())

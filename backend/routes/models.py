@@ -12,6 +12,7 @@ from backend.documents import remove
 from backend.errors import DocumentUnknown, ModelInUse
 from backend.models.card import ModelCard
 from backend.models.local import local_models, repository
+from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api/models")
@@ -29,13 +30,13 @@ class Search(BaseModel):
     limit: int | None = Field(default=LIMIT, ge=1, le=100)
 
 
-@router.get("/popular/text-generation")
+@router.get("/popular/text-generation", responses=ERRORS_AS_TEXT)
 async def popular(parts: Parts, limit: Annotated[int, Query(ge=1, le=100)] = LIMIT) -> dict[str, Any]:
     """List this machine's models and those that most people fetch; offline, this machine's alone."""
     return await asyncio.to_thread(_find, parts, "", limit)
 
 
-@router.post("/search")
+@router.post("/search", responses=ERRORS_AS_TEXT)
 async def search(wanted: Search, parts: Parts) -> dict[str, Any]:
     """List models of this machine and of the hub that match; offline, this machine's alone."""
     return await asyncio.to_thread(_find, parts, wanted.query or "", wanted.limit or LIMIT)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
+from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api")
@@ -49,7 +50,7 @@ async def demos() -> list[dict[str, Any]]:
     return []
 
 
-@router.get("/deployments")
+@router.get("/deployments", responses=ERRORS_AS_TEXT)
 async def deployments() -> list[dict[str, Any]]:
     """List deployments: this backend has none."""
     return []

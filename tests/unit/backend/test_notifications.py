@@ -15,7 +15,7 @@ from tests.builders.backend import DEADLINE, Backend, running_backend
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from websockets.sync.client import ClientConnection
+    from websockets.sync.connection import Connection
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def train(backend: Backend, name: str) -> str:
     return backend.train(model=str(folder / "model"), dataset=str(folder / "rows.txt"), name=name)
 
 
-def heard(socket: ClientConnection) -> dict[str, Any]:
+def heard(socket: Connection) -> dict[str, Any]:
     frame = json.loads(socket.recv(timeout=DEADLINE))
     assert frame["type"] == "notification"
     told: dict[str, Any] = frame["data"]

@@ -103,7 +103,8 @@ def test_an_exported_preset_is_imported_under_another_id_and_overwrites_none(
         }
     answer = backend.post("/api/presets/import", json={"import_data": exported, "new_id": "theirs"})
     assert (answer.status_code, answer.json()["code"]) == (409, "name-taken")
-    for nonsense in ({}, {"preset": []}, {"name": 5}):
+    wrong: list[dict[str, Any]] = [{}, {"preset": []}, {"name": 5}]
+    for nonsense in wrong:
         answer = backend.post("/api/presets/import", json={"import_data": nonsense})
         assert (answer.status_code, answer.json()["code"]) == (422, "preset-invalid")
     assert backend.post("/api/presets/save", json=PRESET | {"id": "../up"}).json()["code"] == "preset-invalid"
