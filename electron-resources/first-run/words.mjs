@@ -16,6 +16,7 @@ const STEPS = Object.freeze({
 
 export const BUTTONS = Object.freeze({
   retry: 'Try again',
+  back: 'Back',
   repair: 'Repair the engine',
   'use-previous': 'Use the engine of the version before',
   'support-report': 'Support report',

@@ -47,7 +47,7 @@ class Commands {
    * @returns {Promise<void>}
    */
   async press(button) {
-    const { manager, log, openPath, openBrowser, quit } = this.#parts;
+    const { manager, presenter, log, openPath, openBrowser, quit } = this.#parts;
     switch (button) {
       case 'retry':
         // An engine that runs is in the wrong place: only another start can find it a better one.
@@ -65,6 +65,8 @@ class Commands {
         if (reason !== '') throw new Error(reason);
         return undefined;
       }
+      case 'back':
+        return presenter.dismiss();
       case 'get-app':
         return openBrowser(homepage);
       case 'cancel':
@@ -158,7 +160,7 @@ class Commands {
    * @returns {Promise<boolean>} false where it was cancelled
    */
   async #act(name, value) {
-    const { presenter, place, platform, environment, log } = this.#parts;
+    const { manager, presenter, place, platform, environment, log } = this.#parts;
     let cancelled = false;
     presenter.begin();
     const options = { platform, environment, log, onEvent: presenter.hear.bind(presenter) };
@@ -175,7 +177,9 @@ class Commands {
         presenter.end();
         return false;
       }
-      presenter.fail(explain(error instanceof ActFailed ? error.failure : failureOfError(error)));
+      const problem = explain(error instanceof ActFailed ? error.failure : failureOfError(error));
+      // Beside an engine that runs there is nothing to start or to repair.
+      presenter.fail(manager.state.child === null ? problem : { ...problem, buttons: ['back', 'open-log'] });
       throw error;
     } finally {
       this.#cancel = null;

@@ -2,7 +2,7 @@
 
 // Errors that a person will read: the engine's own codes, and the app's, to title, text and buttons.
 
-/** @typedef {'retry' | 'repair' | 'use-previous' | 'support-report' | 'open-log' | 'choose-home' | 'get-app' | 'quit'} Button */
+/** @typedef {'retry' | 'back' | 'repair' | 'use-previous' | 'support-report' | 'open-log' | 'choose-home' | 'get-app' | 'quit'} Button */
 
 /**
  * @typedef {Readonly<{

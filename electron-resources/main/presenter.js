@@ -80,6 +80,12 @@ class Presenter extends EventEmitter {
     this.#show();
   }
 
+  /** Shows the engine again, after a failure that was not its own. */
+  dismiss() {
+    this.#problem = null;
+    this.#show();
+  }
+
   /** @param {import('./errors').Button} button that may help with the failure that is shown */
   offer(button) {
     this.#offered = Object.freeze([button]);

@@ -49,10 +49,11 @@ describe('a support report', () => {
     const { next, ask, ready } = noting(acts, { chosen: folder() });
     await ready();
     ask({ ...PRESS, args: ['support-report'] });
-    expect((await next(({ payload }) => payload?.mood === 'failed')).payload.problem).toMatchObject({
-      message: 'Full.',
-    });
+    const { payload } = await next(({ payload: view }) => view?.mood === 'failed');
+    expect(payload.problem).toMatchObject({ message: 'Full.', buttons: ['back', 'open-log'] });
     expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'refusal' });
+    ask({ ...PRESS, args: ['back'] });
+    await ready();
     ask({ invoke: 'backend-health-check' });
     expect((await next(answerOf('backend-health-check'))).value).toMatchObject({ healthy: true });
   });
