@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import select
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -181,6 +182,7 @@ def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     try:
         if os.fork() == 0:
             os.dup2(reading, 0)
+            _die_with_stdin()
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 1)
             os.dup2(quiet, 2)
@@ -188,6 +190,18 @@ def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
             os.execve(argv[0], list(argv), dict(environment))  # noqa: S606 -- as in become
     finally:
         os._exit(0)
+
+
+def _die_with_stdin() -> None:
+    """Have the kernel kill this process, or what it becomes, once nobody holds the other end of standard input.
+
+    A program that yields to all others would take seconds of a busy machine to see the end by itself. It is for pipes
+    that nobody writes to: a byte would kill, too. macOS has no such signal: there `end_with_stdin` sees it alone.
+    """
+    if sys.platform == "linux":
+        fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(0, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:

@@ -7,7 +7,8 @@ import json
 import os
 import random
 import signal
-from contextlib import suppress
+import sys
+from contextlib import contextmanager, suppress
 from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from tests.builders.launching import ask, packages, running, tree, wait_for
 from tests.builders.runtime import make_resources
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from subprocess import Popen
 
@@ -140,6 +142,27 @@ def test_it_ends_with_the_backend_however_that_ends(large: Packed, tmp_path: Pat
         wait_for(launcher, "listening")
         wait_for_whole(large, home)
     assert ask(large.resources, home, "--verify").status == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux' kernel ends it by itself")
+def test_it_ends_with_the_backend_even_where_it_gets_no_time_to_see_it(large: Packed, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with home_at_work(large, home), running(large.resources, home) as launcher:
+        wait_for(launcher, "listening")
+        (second,) = behind(home)
+        second.suspend()
+        launcher.kill()
+        launcher.wait()
+        wait_for_nobody(home)
+
+
+@contextmanager
+def home_at_work(packed: Packed, home: Path) -> Iterator[None]:
+    """Leave a core alone, and hold the home's lock: who would complete it has to wait."""
+    core_only(packed, home)
+    with (home / "lock").open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def test_killed_at_any_moment_and_in_any_order_the_next_start_goes_on(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import os
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from launcher.errors import HomeWithoutLocks
+from launcher.whole import make_whole
+from tests.builders.installed import scene
 from tests.builders.launching import ask, running, wait_for
 
 if TYPE_CHECKING:
@@ -70,3 +75,17 @@ def test_starts_and_repairs_at_once_never_fail_but_for_a_running_backend(packed:
                 assert launcher.stdout is not None
                 assert '"code": "busy"' in launcher.stdout.read()
     assert ask(packed.resources, home, "--verify").status == 0
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_home_whose_file_system_keeps_no_locks_is_named_and_left(
+    number: int, packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(HomeWithoutLocks, match=os.strerror(number)) as raised:
+        make_whole(scene(packed.resources, tmp_path / "home"))
+    assert raised.value.remedy == "Choose a folder on a disk of this computer with --home."
+    assert not packed.slot(tmp_path / "home").exists()
