@@ -33,6 +33,7 @@ PLAIN_SCRIPT = Path(models.__file__).with_name("plain_training.py")
 MB = 1e6
 CALLS = 1000
 PATHS = ("/api/health", "/api/dependencies", "/api/hardware/profile", "/api/engine", "/api/training/list")
+ENDED = ("completed", "failed", "interrupted")
 PAUSE = 0.005  # seconds between two questions to a busy backend
 
 BARE = """
@@ -104,7 +105,9 @@ def to_first_answer(command: list[Any], folder: Path) -> float:
     """Start a server at a free port, the last argument, and return the seconds until it answers."""
     port = free_port()
     began = time.monotonic()
-    process = subprocess.Popen([*command, str(port)], cwd=folder, env=clean_environment(), stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, str(port)], cwd=folder, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     wait_until(lambda: answers(port), "the server answers")
     took = time.monotonic() - began
     process.kill()
@@ -202,6 +205,8 @@ def memory_table(backend: Backend, material: Path) -> None:
     print("| backend and its processes | MB |\n|---|--:|")
     print(f"| before | {held(backend):.0f} |")
     entry = load(backend, material / "largest")
+    asked = {"model_id": entry, "prompt": "The red fox", "max_tokens": 2}
+    assert backend.post("/api/inference/generate", json=asked).status_code == 200  # weights are read when first used
     print(f"| a model of 940 MB is loaded | {held(backend):.0f} |")
     unload(backend, entry)
     print(f"| after it was unloaded | {held(backend):.0f} |\n", flush=True)
@@ -265,7 +270,11 @@ def plainly(python: Path, _backend: Backend, material: Path, folder: Path, name:
 def train(backend: Backend, material: Path, name: str) -> dict[str, Any]:
     """Train to the end; return the job."""
     job_id = backend.train(model=str(material / name), dataset=str(material / "dataset.jsonl"), **TRAININGS[name])
-    job = backend.wait_for_job(job_id, "completed", "failed", "interrupted")
+    # It listens, as the app's monitor does: to ask for the whole job again and again would cost the backend more.
+    with backend.websocket(f"/ws/training/{job_id}") as socket:
+        while json.loads(socket.recv(timeout=DEADLINE)).get("data", {}).get("state") not in ENDED:
+            pass
+    job = backend.job(job_id)
     assert job["state"] == "completed", job["error"]
     return job
 

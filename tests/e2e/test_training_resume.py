@@ -49,7 +49,11 @@ def losses(job: dict[str, Any]) -> list[tuple[int, float]]:
     return [(metric["step"], metric["loss"]) for metric in job["metrics"]]
 
 
-def test_pause_kill_and_crash_change_no_loss(
+def weights(job: dict[str, Any]) -> bytes:
+    return Path(job["adapter_path"], "adapter_model.safetensors").read_bytes()
+
+
+def test_pause_kill_and_crash_change_no_loss_and_no_weight(
     runtime_python: Path, first_backend: Backend, body: dict[str, Any], straight: dict[str, Any]
 ) -> None:
     assert straight["state"] == "completed", straight["error"]
@@ -78,6 +82,7 @@ def test_pause_kill_and_crash_change_no_loss(
         assert [step for step, _ in losses(job)] == list(range(1, STEPS + 1))
         assert losses(job) == losses(straight)
         assert job["validation"] == straight["validation"]
+        assert weights(job) == weights(straight)
         assert second.post(f"/api/training/{job_id}/resume").json()["code"] == "job-ended"
         assert second.call("DELETE", f"/api/training/{job_id}").json()["status"] == "deleted"
         assert second.get(f"/api/training/{job_id}").status_code == 404

@@ -69,6 +69,17 @@ def test_what_is_proposed_fits_into_memory() -> None:
         assert memory_mb(work) <= 0.9 * memory * 1024
 
 
+def test_every_default_that_depends_on_the_machine_says_why() -> None:
+    why = smart_defaults(GPU)["explanations"]
+    assert set(why) == {"batch_size", "learning_rate", "precision"}
+    assert "24 GB of GPU memory" in why["batch_size"]
+    assert "7.0 billion parameters" in why["learning_rate"]
+    assert "bfloat16" in why["precision"]
+    without = smart_defaults(replace(GPU, compute_capability=None))["explanations"]
+    assert "main memory" in without["batch_size"]
+    assert "Without a GPU" in without["precision"]
+
+
 def test_without_a_gpu_main_memory_counts() -> None:
     found = situation({"gpu_memory_mb": 8000, "ram_gb": 32})
     assert (found.memory_mb, found.compute_capability) == (32 * 1024, None)
