@@ -16,6 +16,7 @@ BackendError
     ├── AdapterNotMergeable   adapter-not-mergeable  409
     ├── RevisionChanged       revision-changed       409
     ├── ModelInUse            model-in-use           409
+    ├── ConverterMissing      converter-missing      409
     ├── NameTaken             name-taken             409
     ├── DocumentUnknown       profile-unknown, conversation-unknown … 404
     ├── SettingsInvalid       settings-invalid       422
@@ -227,6 +228,19 @@ class ModelInUse(RequestError):
 
     def __init__(self, model: str, user: str) -> None:
         super().__init__(f"The model {model} is in use: {user}", "Wait for it, or end it, and delete the model then.")
+
+
+class ConverterMissing(RequestError):
+    """llama.cpp's converter is not on this machine."""
+
+    code = "converter-missing"
+    status = 409
+
+    def __init__(self, name: str, folders: Sequence[Path]) -> None:
+        super().__init__(
+            f"{name} of llama.cpp is needed, and is neither in {', '.join(map(str, folders))} nor on the PATH",
+            "Clone https://github.com/ggml-org/llama.cpp, and start the backend with LLAMA_CPP set to that folder.",
+        )
 
 
 class NameTaken(RequestError):

@@ -88,6 +88,11 @@ class Folders:
         """Finished adapters, a folder each."""
         return self.root / "adapters"
 
+    @property
+    def exports(self) -> Path:
+        """Adapters in other programs' formats, a folder each."""
+        return self.root / "exports"
+
     def job(self, job_id: str) -> Path:
         """Return where one job's plan, output and checkpoints are kept."""
         return self.root / "jobs" / job_id

@@ -59,7 +59,7 @@ def understood(repository: str) -> Iterator[None]:
             raise CannotWork("hub-refused", message, remedy) from error
         message = f"The hub could not answer for {repository}: {first_line(error)}"
         raise CannotWork("hub-failed", message, "Try again later.") from error
-    except (TransportError, LocalEntryNotFoundError) as error:
+    except (TransportError, LocalEntryNotFoundError, ConnectionError) as error:
         raise CannotWork(
             "hub-unreachable",
             f"The hub at {ENDPOINT} cannot be reached: {first_line(error) or type(error).__name__}",

@@ -1,6 +1,7 @@
 """Finished adapters: list, describe, compare, merge, export, delete."""
 
 import asyncio
+import os
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -8,10 +9,14 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
+from backend.adapters.gguf import ADAPTER_CONVERTER, find_converter
 from backend.adapters.shelf import zipped
 from backend.documents import NAME
 from backend.errors import AdapterNotMergeable, NameTaken
+from backend.models.local import snapshot
+from backend.routes.downloads import HUB_ID
 from backend.services import Services, services
+from backend.training.plan import is_folder
 
 router = APIRouter(prefix="/api/adapters")
 
@@ -23,6 +28,20 @@ class Merge(BaseModel):
 
     name: str = Field(pattern=f"^{NAME.pattern}$")
     modelfile: bool = False
+
+
+class Gguf(BaseModel):
+    """What to call the folder, and the Ollama model, such as `llama3.2`, that the adapter is for."""
+
+    name: str = Field(pattern=f"^{NAME.pattern}$")
+    ollama_model: str | None = Field(default=None, pattern=r"^[\w./:-]{1,200}$")
+
+
+class Push(BaseModel):
+    """Where to put the adapter on the hub."""
+
+    repository: str = Field(pattern=HUB_ID)
+    private: bool = True
 
 
 @router.get("")
@@ -76,6 +95,39 @@ async def merge(adapter_id: str, body: Merge, parts: Parts) -> dict[str, Any]:
         modelfile=body.modelfile,
     )
     return merged
+
+
+@router.post("/{adapter_id}/gguf")
+async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> dict[str, Any]:
+    """Write an adapter as GGUF, with a Modelfile for Ollama if it is said on which of its models."""
+    found = await asyncio.to_thread(parts.adapters.get, adapter_id)
+    if not found.mergeable:
+        raise AdapterNotMergeable(adapter_id, found.method)
+    home = parts.settings.home or parts.settings.data_dir
+    converter = await asyncio.to_thread(find_converter, ADAPTER_CONVERTER, os.environ, home)
+    destination = parts.folders.exports / body.name
+    if await asyncio.to_thread(destination.exists):
+        raise NameTaken(str(destination))
+    base = found.base_model if is_folder(found.base_model) else snapshot(parts.hub_cache, found.base_model)
+    converted: dict[str, Any] = await parts.tasks.run(
+        "convert",
+        converter=str(converter),
+        adapter=found.path,
+        base=str(base or found.base_model),
+        destination=str(destination),
+        modelfile=body.ollama_model,
+    )
+    return converted
+
+
+@router.post("/{adapter_id}/push")
+async def push(adapter_id: str, body: Push, parts: Parts) -> dict[str, Any]:
+    """Put an adapter on the hub, in a private repository unless asked otherwise."""
+    found = await asyncio.to_thread(parts.adapters.get, adapter_id)
+    pushed: dict[str, Any] = await parts.tasks.run(
+        "push", folder=found.path, repository=body.repository, private=body.private, message=f"Add {found.name}"
+    )
+    return pushed
 
 
 @router.get("/{adapter_id}/export", response_class=FileResponse)

@@ -19,6 +19,8 @@ TASKS = {
     "rows-of-parquet": "backend.tasks.parquet:write_rows",
     "merge": "backend.tasks.merge:merge",
     "count-tokens": "backend.tasks.tokens:count",
+    "push": "backend.tasks.push:push",
+    "convert": "backend.tasks.gguf:convert",
     "keyring": "backend.tasks.keyring:act",
     "find-connectors": "backend.plugins.connector:found",
     "describe-connector": "backend.plugins.connector:described",

@@ -97,7 +97,7 @@ class Answer(BaseHTTPRequestHandler):
         elif path == "/api/repos/create":
             asked = json.loads(body)
             name = f"{asked.get('organization') or OWNER}/{asked['name']}"
-            self.hub.repositories.setdefault(name, Repository({}, private=asked["private"]))
+            self.hub.repositories.setdefault(name, Repository({}, private=asked.get("visibility") == "private"))
             self._json({"url": f"{self.hub.url}/{name}", "name": name})
         elif "/preupload/" in path:
             files = json.loads(body)["files"]
