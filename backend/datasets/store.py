@@ -47,9 +47,10 @@ class Dataset:
         return {**asdict(self), "num_samples": self.statistics.num_samples}
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Dataset:
-        """Return the dataset that a record describes."""
-        known = {name: values[name] for name in ("id", "name", "path", "format", "size", "created_at")}
+    def from_dict(cls, values: dict[str, Any], folder: Path) -> Dataset:
+        """Return the dataset that the record in `folder` describes: the data folder may have moved since."""
+        known = {name: values[name] for name in ("id", "name", "format", "size", "created_at")}
+        known["path"] = str(folder / PurePath(values["path"]).name)
         known["used_at"] = values.get("used_at", values["created_at"])  # records of earlier versions have none
         return cls(**known, statistics=Statistics.from_dict(values["statistics"]))
 
@@ -116,8 +117,9 @@ class Datasets:
     def _find(self, dataset_id: str) -> Dataset | None:
         if not ID.fullmatch(dataset_id):
             return None
-        record = read_object(self._folder / dataset_id / RECORD)
-        return None if record is None else Dataset.from_dict(record)
+        folder = self._folder / dataset_id
+        record = read_object(folder / RECORD)
+        return None if record is None else Dataset.from_dict(record, folder)
 
 
 def _copy(source: IO[bytes], destination: Path, suffix: str) -> tuple[str, int]:

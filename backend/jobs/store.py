@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sql
 
@@ -12,10 +13,8 @@ from backend.states import State
 from backend.training.events import Event, from_line, to_line
 from backend.training.plan import TrainingPlan
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 SCHEMA = 1
+DATA_FOLDER = "{data}"  # stands for the data folder in the paths below it, which hold wherever that is moved
 
 _tables = sql.MetaData()
 _jobs = sql.Table(
@@ -41,9 +40,10 @@ _events = sql.Table(
 
 
 class Store:
-    """The database of jobs; every method is one transaction, and may be called from any thread."""
+    """The database of jobs in a data folder; each method is one transaction, and may be called from any thread."""
 
     def __init__(self, path: Path) -> None:
+        self._folder = path.parent
         self._engine = sql.create_engine(sql.URL.create("sqlite", database=str(path)))
         sql.event.listen(self._engine, "connect", _configure)
         with self._engine.begin() as connection:
@@ -63,7 +63,7 @@ class Store:
         row = {
             "id": job.id,
             "state": job.state.value,
-            "plan": job.plan.to_dict(),
+            "plan": {name: self._kept(value) for name, value in job.plan.to_dict().items()},
             "created_at": job.created_at,
         }
         with self._engine.begin() as connection:
@@ -71,6 +71,7 @@ class Store:
 
     def update(self, job_id: str, **changes: Any) -> Job:
         """Change some of a job's fields; return the job as it is now."""
+        changes = {name: self._kept(value) for name, value in changes.items()}
         with self._engine.begin() as connection:
             connection.execute(_jobs.update().where(_jobs.c.id == job_id).values(**changes))
         return self.job(job_id)
@@ -86,7 +87,7 @@ class Store:
             row = connection.execute(_jobs.select().where(_jobs.c.id == job_id)).one_or_none()
         if row is None:
             raise JobUnknown(job_id)
-        return _job(row)
+        return self._job(row)
 
     def jobs(self, state: State | None = None) -> list[Job]:
         """Return the jobs in a state (None: all), in the order of their arrival."""
@@ -94,7 +95,7 @@ class Store:
         if state is not None:
             query = query.where(_jobs.c.state == state.value)
         with self._engine.connect() as connection:
-            return [_job(row) for row in connection.execute(query)]
+            return [self._job(row) for row in connection.execute(query)]
 
     def append(self, job_id: str, event: Event) -> int:
         """Keep what a job told; return the event's number, which grows."""
@@ -110,21 +111,32 @@ class Store:
             rows = connection.execute(query.order_by(_events.c.number)).all()
         return [(number, from_line(line)) for number, line in rows]
 
+    def _job(self, row: sql.Row[Any]) -> Job:
+        return Job(
+            id=row.id,
+            state=State(row.state),
+            plan=TrainingPlan.from_dict({name: self._found(value) for name, value in row.plan.items()}),
+            created_at=row.created_at,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            adapter_path=self._found(row.adapter_path),
+            error=row.error,
+        )
+
+    def _kept(self, value: Any) -> Any:
+        """Return a value as it is kept: a path below the data folder by its place there."""
+        if isinstance(value, str) and Path(value).is_relative_to(self._folder):
+            return Path(DATA_FOLDER, Path(value).relative_to(self._folder)).as_posix()
+        return value
+
+    def _found(self, value: Any) -> Any:
+        """Return what `_kept` kept."""
+        if isinstance(value, str) and value.startswith(f"{DATA_FOLDER}/"):
+            return str(self._folder / value.removeprefix(f"{DATA_FOLDER}/"))
+        return value
+
 
 def _configure(connection: Any, _record: object) -> None:
     # Readers do not wait for the writer; a power cut may cost the last moments, never the file.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "busy_timeout = 5000"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _job(row: sql.Row[Any]) -> Job:
-    return Job(
-        id=row.id,
-        state=State(row.state),
-        plan=TrainingPlan.from_dict(row.plan),
-        created_at=row.created_at,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        adapter_path=row.adapter_path,
-        error=row.error,
-    )

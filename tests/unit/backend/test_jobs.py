@@ -193,6 +193,26 @@ def test_what_ran_when_the_backend_died_is_interrupted(tmp_path: Path) -> None:
         assert job["ended_at"] is not None
 
 
+def test_a_data_folder_may_be_moved_between_two_backends(tmp_path: Path, model: str) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    with running_backend(PYTHON, before) as backend:
+        file = {"file": ("rows.jsonl", b'{"text": "one"}\n')}
+        dataset = backend.post("/api/datasets/upload", files=file).json()
+        job_id = backend.train(model=model, dataset_id=dataset["id"])
+        backend.wait_for_job(job_id, "failed", "completed")
+    store = Store(before / "jobs.sqlite3")
+    store.update(job_id, adapter_path=str(before / "adapters" / job_id))
+    store.close()
+    before.rename(after)
+    with running_backend(PYTHON, after) as backend:
+        moved = Path(backend.get(f"/api/datasets/{dataset['id']}").json()["path"])
+        job = backend.job(job_id)
+    assert moved == after / Path(dataset["path"]).relative_to(before)
+    assert moved.read_bytes() == b'{"text": "one"}\n'
+    assert (job["plan"]["dataset"], job["plan"]["model"]) == (str(moved), model)
+    assert job["adapter_path"] == str(after / "adapters" / job_id)
+
+
 def test_two_backends_of_one_folder_both_answer_and_one_runs_the_jobs(backend: Backend) -> None:
     assert backend.get("/api/training/list").status_code == 200
     with running_backend(PYTHON, backend.data_dir) as second:
