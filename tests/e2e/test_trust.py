@@ -125,8 +125,9 @@ def test_a_models_own_code_runs_once_it_was_consented_to_and_not_before(
     trusting: Backend, planted: Path, material: Path, mark: Path
 ) -> None:
     refused = {train(trusting, planted, material), infer(trusting, planted), count(trusting, planted, material)}
-    trusting.post("/api/models/compatibility", json={"model_id": str(planted), "gpu_memory_gb": 8})
     assert refused == {"code-not-trusted"}
+    looked = trusting.get("/api/models/consents", params={"model": str(planted)}).json()
+    assert (looked["code"], looked["consent"]) == (["planted.py"], {"code": False, "pickle": False})
     assert not mark.exists()
     assert consent(trusting, planted, code=True)["code"] == ["planted.py"]
     assert {train(trusting, planted, material), infer(trusting, planted), count(trusting, planted, material)} == {None}
