@@ -5,18 +5,12 @@ BackendError
 │   ├── PortsTaken            ports-taken             60
 │   ├── DataDirNotWritable    data-dir-not-writable   61
 │   ├── AddressNotAvailable   address-not-available   62
-│   └── ModuleMissing         module-missing          63
-└── RequestError              answers one request: HTTP 4xx or 5xx; more in datasets/ and jobs/errors.py
+│   ├── ModuleMissing         module-missing          63
+│   └── CannotJoin            cannot-join             64
+└── RequestError              answers one request: HTTP 4xx or 5xx; each room has its own in ROOM/errors.py
     ├── RequestInvalid        request-invalid        422
     ├── HttpError             not-found, method-not-allowed … as HTTP has them
     ├── InternalError         internal-error         500
-    ├── ModelMissing          model-missing          422
-    ├── QuantizationNeedsCuda quantization-needs-cuda 422
-    ├── ModelNotLoaded        model-not-loaded       404
-    ├── AdapterNotMergeable   adapter-not-mergeable  409
-    ├── RevisionChanged       revision-changed       409
-    ├── ModelInUse            model-in-use           409
-    ├── ConverterMissing      converter-missing      409
     ├── NameTaken             name-taken             409
     ├── DocumentUnknown       profile-unknown, conversation-unknown … 404
     ├── SettingsInvalid       settings-invalid       422
@@ -172,77 +166,6 @@ class InternalError(RequestError):
         )
 
 
-class ModelMissing(RequestError):
-    """No model is where the request says."""
-
-    code = "model-missing"
-
-    def __init__(self, model: str, reason: str) -> None:
-        super().__init__(
-            f"{model} is no model: {reason}",
-            "Give the full path of a folder that holds a model's config.json, or a hub id such as owner/name.",
-        )
-
-
-class ModelNotLoaded(RequestError):
-    """No loaded model has this name."""
-
-    code = "model-not-loaded"
-    status = 404
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"No model {name!r} is loaded", "Load it with POST /api/inference/load.")
-
-
-class AdapterNotMergeable(RequestError):
-    """The adapter does not change weights, so that there is nothing to work into them."""
-
-    code = "adapter-not-mergeable"
-    status = 409
-
-    def __init__(self, adapter_id: str, method: str) -> None:
-        super().__init__(
-            f"Adapter {adapter_id} was trained by {method}, which leaves the model's weights alone",
-            "Use it beside its model, or train a LoRA.",
-        )
-
-
-class RevisionChanged(RequestError):
-    """A model is not any more what its user looked at."""
-
-    code = "revision-changed"
-    status = 409
-
-    def __init__(self, model: str, seen: str, current: str) -> None:
-        super().__init__(
-            f"The model {model} is at revision {current}, and what was looked at is {seen}",
-            "Look at what it brings now, and consent to that.",
-        )
-
-
-class ModelInUse(RequestError):
-    """A model cannot be removed while something works with it."""
-
-    code = "model-in-use"
-    status = 409
-
-    def __init__(self, model: str, user: str) -> None:
-        super().__init__(f"The model {model} is in use: {user}", "Wait for it, or end it, and delete the model then.")
-
-
-class ConverterMissing(RequestError):
-    """llama.cpp's converter is not on this machine."""
-
-    code = "converter-missing"
-    status = 409
-
-    def __init__(self, name: str, folders: Sequence[Path]) -> None:
-        super().__init__(
-            f"{name} of llama.cpp is needed, and is neither in {', '.join(map(str, folders))} nor on the PATH",
-            "Clone https://github.com/ggml-org/llama.cpp, and start the backend with LLAMA_CPP set to that folder.",
-        )
-
-
 class NameTaken(RequestError):
     """Something of this name is there already."""
 
@@ -303,19 +226,6 @@ class EngineArriving(RequestError):
     def __init__(self) -> None:
         super().__init__(
             "The rest of the engine is still arriving", "Wait until GET /api/engine says whole, and ask again."
-        )
-
-
-class QuantizationNeedsCuda(RequestError):
-    """Quantized weights were asked for on a machine that cannot compute with them."""
-
-    code = "quantization-needs-cuda"
-
-    def __init__(self, method: str, quantization: str) -> None:
-        super().__init__(
-            f"{method} with weights of {quantization} needs an NVIDIA GPU and a CUDA build of torch, "
-            "and this machine has not both",
-            "Choose the method lora, and no quantization.",
         )
 
 

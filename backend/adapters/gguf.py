@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backend.errors import ConverterMissing
+from backend.adapters.errors import ConverterMissing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from backend.adapters.shelf import WEIGHTS
 from backend.clock import now
-from backend.errors import EngineArriving, ModelMissing, ModelNotLoaded
+from backend.errors import EngineArriving
+from backend.inference.errors import ModelNotLoaded
 from backend.inference.process import LoadedModel
+from backend.models.errors import ModelMissing
 from backend.training.plan import is_folder
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Why a job cannot be found, stopped, resumed or deleted, and why there may be no jobs at all."""
+"""Why a job cannot be made, found, stopped, resumed or deleted, and why there may be no jobs at all."""
 
 from __future__ import annotations
 
@@ -47,6 +47,19 @@ class ProcessesNotPossible(RequestError):
 
     def __init__(self, processes: int, reason: str, remedy: str) -> None:
         super().__init__(f"nproc_per_node is {processes}, and {reason}", remedy)
+
+
+class QuantizationNeedsCuda(RequestError):
+    """Quantized weights were asked for on a machine that cannot compute with them."""
+
+    code = "quantization-needs-cuda"
+
+    def __init__(self, method: str, quantization: str) -> None:
+        super().__init__(
+            f"{method} with weights of {quantization} needs an NVIDIA GPU and a CUDA build of torch, "
+            "and this machine has not both",
+            "Choose the method lora, and no quantization.",
+        )
 
 
 class JobsElsewhere(RequestError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from backend.clock import now
 from backend.documents import write_whole
 from backend.engine import read_object
-from backend.errors import RevisionChanged
+from backend.models.errors import RevisionChanged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,10 +9,11 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
+from backend.adapters.errors import AdapterNotMergeable
 from backend.adapters.gguf import ADAPTER_CONVERTER, find_converter
 from backend.adapters.shelf import zipped
 from backend.documents import NAME
-from backend.errors import AdapterNotMergeable, NameTaken
+from backend.errors import NameTaken
 from backend.models.local import snapshot
 from backend.routes.downloads import HUB_ID
 from backend.services import Services, services

@@ -9,8 +9,9 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, Field
 
 from backend.documents import remove
-from backend.errors import DocumentUnknown, ModelInUse
+from backend.errors import DocumentUnknown
 from backend.models.card import ModelCard
+from backend.models.errors import ModelInUse
 from backend.models.local import local_models, repository
 from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 
 from backend.datasets.rows import count_examples
 from backend.datasets.store import ID as DATASET_ID
-from backend.errors import ModelMissing, QuantizationNeedsCuda, RequestError
-from backend.jobs.errors import ProcessesNotPossible
+from backend.errors import RequestError
+from backend.jobs.errors import ProcessesNotPossible, QuantizationNeedsCuda
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
+from backend.models.errors import ModelMissing
 from backend.routes.frames import frames
 from backend.schemas import Started, StartTraining
 from backend.services import Services, services

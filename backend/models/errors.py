@@ -1,0 +1,40 @@
+"""Why a model cannot be found, trusted or removed."""
+
+from __future__ import annotations
+
+from backend.errors import RequestError
+
+
+class ModelMissing(RequestError):
+    """No model is where the request says."""
+
+    code = "model-missing"
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            f"{model} is no model: {reason}",
+            "Give the full path of a folder that holds a model's config.json, or a hub id such as owner/name.",
+        )
+
+
+class RevisionChanged(RequestError):
+    """A model is not any more what its user looked at."""
+
+    code = "revision-changed"
+    status = 409
+
+    def __init__(self, model: str, seen: str, current: str) -> None:
+        super().__init__(
+            f"The model {model} is at revision {current}, and what was looked at is {seen}",
+            "Look at what it brings now, and consent to that.",
+        )
+
+
+class ModelInUse(RequestError):
+    """A model cannot be removed while something works with it."""
+
+    code = "model-in-use"
+    status = 409
+
+    def __init__(self, model: str, user: str) -> None:
+        super().__init__(f"The model {model} is in use: {user}", "Wait for it, or end it, and delete the model then.")
