@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 from backend.settings import user_folder
 
 # What gives access: an authorization header's value, a hub token, whatever is called a token, key or password.
-SECRET = re.compile(r"(?i)(bearer\s+|hf_|sk-|(?:token|password|secret|api[_-]?key)\W{1,3})[\w.~+/=-]{6,}")
+# A hub token starts a word: task-failed holds none.
+SECRET = re.compile(
+    r"(?i)(bearer\s+|(?<![a-z\d])(?:hf_|sk-)|(?:token|password|secret|api[_-]?key)\W{1,3})[\w.~+/=-]{6,}"
+)
 HIDDEN = "[redacted]"
 
 _known: set[str] = set()
@@ -50,3 +54,16 @@ class Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as text."""
         return without_secrets(super().format(record))
+
+
+class Output(io.TextIOWrapper):
+    """A text stream, a line at a time, that lets no secret through that is written in one piece."""
+
+    def __init__(self, descriptor: int) -> None:
+        binary = open(descriptor, "wb", closefd=False)  # noqa: SIM115 - a descriptor; the wrapper flushes it
+        super().__init__(binary, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+    def write(self, text: str) -> int:
+        """Write; return how long the text was."""
+        super().write(without_secrets(text))
+        return len(text)

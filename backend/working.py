@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TextIO
 
 from backend import host
 from backend.errors import BackendError
+from backend.redaction import Output, hide, without_secrets
+from backend.settings import TOKEN_VARIABLE
+from backend.workers import HUB_TOKEN_VARIABLE
 
 
 class CannotWork(BackendError):
@@ -20,14 +24,18 @@ class CannotWork(BackendError):
 def begin(parent: int) -> TextIO:
     """Bind this process's life to its parent's, a PID; return the stream to tell on.
 
-    What anybody else prints goes to stderr.
+    What anybody else prints goes to stderr, without secrets, since stderr is a file that people pass on.
     """
     host.die_with(parent)
+    for variable in (TOKEN_VARIABLE, HUB_TOKEN_VARIABLE):
+        if secret := os.environ.get(variable):
+            hide(secret)
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
     os.dup2(2, 1)
+    sys.stdout = sys.stderr = Output(2)
     return stream
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of a library says, without its essay."""
-    return str(error).partition("\n")[0]
+    """Return what an error of a library says, without its essay, and without secrets."""
+    return without_secrets(str(error).partition("\n")[0])

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from backend import host
 from backend.clock import now
 from backend.errors import EngineArriving, TaskFailed
+from backend.redaction import without_secrets
 from backend.workers import spawn
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def _moved(record: Record, event: str, told: dict[str, Any]) -> Record:
 
 def _unexplained(status: int, output: IO[bytes]) -> dict[str, Any]:
     output.seek(0)
-    lines = output.read()[-TAIL_BYTES:].decode("utf-8", errors="replace").splitlines()
+    lines = without_secrets(output.read()[-TAIL_BYTES:].decode("utf-8", errors="replace")).splitlines()
     return {
         "code": "download-ended",
         "message": f"The download's process ended with status {status}: {lines[-1] if lines else 'it said nothing'}",

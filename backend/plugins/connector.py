@@ -9,6 +9,7 @@ import sys
 from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backend.redaction import hide
 from backend.working import CannotWork, first_line
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def described(*, folder: str, name: str, value: str) -> dict[str, Any]:
 
 def checked(*, folder: str, name: str, value: str, secrets: dict[str, str]) -> str:
     """Have a connector try what it connects to. Raises CannotWork (plugin-failed)."""
+    for secret in secrets.values():
+        hide(secret)
     connector = _load(folder, name, value)
     try:
         return str(connector.check(secrets))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend import host
 from backend.errors import EngineArriving, TaskFailed
+from backend.redaction import without_secrets
 from backend.workers import spawn
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _unexplained(task: str, status: int, said: str) -> TaskFailed:
             f"The system ended the task {task}, most often since memory ran out",
             "Close other programs, or use a smaller model.",
         )
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in without_secrets(said).splitlines() if line.strip()]
     reason = lines[-1] if lines else "it said nothing"
     return TaskFailed(
         "task-failed",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from backend import host
 from backend.errors import BackendError
+from backend.redaction import without_secrets
 from backend.workers import spawn
 
 if TYPE_CHECKING:
@@ -67,11 +68,11 @@ def _prepare(plan: TrainingPlan, folder: Path, adapter: Path) -> None:
 
 
 def _tail(log: Path) -> list[str]:
-    """Return the last lines of a log that are not blank, oldest first."""
+    """Return the last lines of a log that are not blank, oldest first, without secrets."""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - TAIL_BYTES))
         text = file.read().decode("utf-8", errors="replace")
-    return [line for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+    return [line for line in without_secrets(text).splitlines() if line.strip()][-TAIL_LINES:]
 
 
 def _exception(tail: list[str]) -> str:

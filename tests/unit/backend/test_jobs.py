@@ -37,6 +37,16 @@ STEP = Progress(
     remaining=2.0,
 )
 
+NO_ONE_GUESSES = "open sesame"
+LOOKS_SECRET = "hf_planted0planted0"
+BELOW_PYTHON = "hf_below0below0"  # written by a library's own C code
+SECRETS = (NO_ONE_GUESSES, LOOKS_SECRET, BELOW_PYTHON)
+INDISCREET = f"""
+import os, sys
+os.write(2, b"with {BELOW_PYTHON}\\n")
+raise OSError("denied", os.environ["HF_TOKEN"], "or {LOOKS_SECRET}")
+"""
+
 without_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed here")
 
 
@@ -71,6 +81,19 @@ def test_a_worker_that_fails_says_why(backend: Backend, model: str, dataset: str
     assert str(log) in job["error"]["remedy"]
     assert "Traceback" in log.read_text()
     assert job["adapter_path"] is None
+
+
+def test_no_secret_of_a_workers_traceback_is_kept_or_told(tmp_path: Path, model: str, dataset: str) -> None:
+    (tmp_path / "torch.py").write_text(INDISCREET)
+    environment = {"PYTHONPATH": str(tmp_path), "HF_TOKEN": NO_ONE_GUESSES}
+    with running_backend(PYTHON, tmp_path / "data", environment=environment) as backend:
+        job = backend.wait_for_job(backend.train(model=model, dataset=dataset), "failed", "completed")
+        answers = backend.get(f"/api/training/{job['job_id']}").text + backend.get("/api/training/list").text
+    log = (backend.data_dir / "jobs" / job["job_id"] / "worker.log").read_text()
+    assert "denied" in answers
+    assert not [secret for secret in SECRETS if secret in answers]
+    assert "denied" in log
+    assert [secret for secret in SECRETS if secret in log] == [BELOW_PYTHON]  # such texts are redacted as they leave
 
 
 @without_torch
