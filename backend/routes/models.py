@@ -83,13 +83,13 @@ async def empty_cache(parts: Parts) -> dict[str, Any]:
 @router.delete("/cache/{model_id:path}")
 async def delete_cached(model_id: str, parts: Parts) -> dict[str, Any]:
     """Remove a model that was fetched from the hub, and what a cancelled download left of it."""
-    return await _delete(model_id, repository(parts.hub_cache, model_id), parts)
+    return await _delete(model_id, parts.hub_cache, repository(parts.hub_cache, model_id).name, parts)
 
 
 @router.delete("/local/{name}")
 async def delete_local(name: str, parts: Parts) -> dict[str, Any]:
     """Remove a model from the folder of models."""
-    return await _delete(str(parts.folders.models / name), parts.folders.models / name, parts)
+    return await _delete(str(parts.folders.models / name), parts.folders.models, name, parts)
 
 
 @router.get("/{model_id:path}")
@@ -102,9 +102,10 @@ async def model(model_id: str, parts: Parts) -> dict[str, Any]:
     raise DocumentUnknown("model", model_id)
 
 
-async def _delete(model: str, folder: Path, parts: Services) -> dict[str, Any]:
-    """Remove a model's folder, which is named by a client and may not lie elsewhere."""
-    if not FOLDER.fullmatch(folder.name) or not await asyncio.to_thread(folder.is_dir):
+async def _delete(model: str, parent: Path, name: str, parts: Services) -> dict[str, Any]:
+    """Remove a model's folder, which is named by a client and may not lie elsewhere, nor be the parent itself."""
+    folder = parent / name
+    if not FOLDER.fullmatch(name) or not await asyncio.to_thread(folder.is_dir):
         raise DocumentUnknown("model", model)
     await _require_unused(model, parts)
     await asyncio.to_thread(remove, folder)

@@ -202,6 +202,18 @@ def test_models_come_side_by_side(hub: Hub, backend: Backend, llama: Path) -> No
     assert sorted(deleted) == [MODEL, f"{OWNER}/other"]
 
 
+def test_a_model_that_is_loaded_cannot_be_deleted(hub: Hub, backend: Backend, material: Path) -> None:
+    hub.repositories[f"{OWNER}/real"] = repository_of(material / "model")
+    wait(backend, begin(backend, f"{OWNER}/real"))
+    loaded = backend.post("/api/inference/load", json={"model_id": f"{OWNER}/real"}).json()
+    for place in (f"cache/{OWNER}/real", "cache"):
+        refused = backend.call("DELETE", f"/api/models/{place}")
+        assert (refused.status_code, refused.json()["code"]) == (409, "model-in-use")
+        assert "loaded" in refused.json()["message"]
+    backend.post(f"/api/inference/models/{loaded['model_id']}/unload")
+    assert backend.call("DELETE", f"/api/models/cache/{OWNER}/real").json() == {"deleted": [f"{OWNER}/real"]}
+
+
 def test_what_the_hub_does_not_give_says_why_and_what_to_do(hub: Hub, backend: Backend, llama: Path) -> None:
     hub.repositories |= {
         f"{OWNER}/gated": repository_of(llama, gated=True),
