@@ -119,3 +119,27 @@ def test_a_plugin_that_is_added_later_is_found_by_looking_again(
     assert "later" not in listed
     again = backend.get("/api/plugins?refresh=true").json()["plugins"]
     assert {one["name"] for one in again} == {"example", "later", "raises"}
+
+
+def test_an_installed_engine_looks_in_its_home_and_among_the_packages_of_its_runtime(tmp_path: Path) -> None:
+    home, packages = tmp_path / "home", tmp_path / "packages"
+    install(tmp_path, home / "plugins", "added", SOUND)
+    install(tmp_path, packages, "shipped", SOUND)
+    environment = {"PEFT_STUDIO_HOME_STATE": str(home), "PYTHONPATH": str(packages)}
+    with running_backend(PYTHON, tmp_path / "data", environment=environment) as backend:
+        found = backend.get("/api/plugins").json()
+    assert found["folder"] == str(home / "plugins")
+    listed = {one["name"]: (one["place"], one["title"], one["error"]) for one in found["plugins"]}
+    assert listed == {"added": ("folder", "Example", None), "shipped": ("runtime", "Example", None)}
+
+
+def test_a_plugin_that_fails_does_not_tell_its_secret(tmp_path: Path) -> None:
+    indiscreet = SOUND.replace("import os", "raise ConnectionError(f'{secrets} was refused')")
+    install(tmp_path, tmp_path / "data" / "plugins", "example", indiscreet)
+    environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    with running_backend(PYTHON, tmp_path / "data", environment=environment) as backend:
+        backend.call("PUT", "/api/secrets/example.user", json={"value": "the man in the moon"})
+        answer = backend.post("/api/plugins/example/check").json()
+    assert answer["code"] == "plugin-failed"
+    assert "was refused" in answer["message"]
+    assert "the man in the moon" not in str(answer)
