@@ -20,7 +20,7 @@ from launcher.environ import clean_environment
 from pack.errors import ProgramFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from launcher.platforms import Platform
     from pack.source import Source
@@ -84,11 +84,12 @@ def find_core(prefix: Path, sources: Sequence[Source], platform: Platform) -> fr
     )
 
 
-def walk(port: int, token: str) -> Iterator[tuple[str, int]]:
+def walk(port: int, token: str) -> dict[str, int]:
     """Ask the server on `port` for every route that its own description names, with nothing and with something.
 
-    Yields each request's method and path, and the HTTP status that it was answered with.
+    Returns the HTTP status of each answer, by the request's method and path.
     """
+    answers = {}
     _, description = ask(port, "GET", "/api/openapi.json", token)
     for path, methods in sorted(json.loads(description)["paths"].items()):
         if path == "/api/shutdown":
@@ -97,9 +98,10 @@ def walk(port: int, token: str) -> Iterator[tuple[str, int]]:
             place = path
             while "{" in place:
                 place = place[: place.index("{")] + "none" + place[place.index("}") + 1 :]
-            yield f"{method.upper()} {path}", ask(port, method.upper(), place, token)[0]
+            answers[f"{method.upper()} {path}"] = ask(port, method.upper(), place, token)[0]
     body = {"model": "/nonexistent", "dataset": "/nonexistent.jsonl"}
-    yield "POST /api/training/start with a body", ask(port, "POST", "/api/training/start", token, body)[0]
+    answers["POST /api/training/start with a body"] = ask(port, "POST", "/api/training/start", token, body)[0]
+    return answers
 
 
 def ask(port: int, method: str, path: str, token: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
@@ -134,7 +136,7 @@ def _record_server(python: Path, prefix: Path, platform: Platform, scratch: Path
         assert server.stdin is not None
         first: dict[str, Any] = json.loads(server.stdout.readline() or b"{}")
         if first.get("event") == "listening":
-            list(walk(first["port"], _TOKEN))
+            walk(first["port"], _TOKEN)
         server.stdin.close()
         status = server.wait()
     if status or not record.exists():

@@ -63,7 +63,7 @@ def visit(command: Sequence[str], environment: Mapping[str, str], *, everywhere:
         try:
             if said == "listening":
                 answers["GET /api/health"] = ask(last["port"], "GET", "/api/health", "")[0]
-                answers |= dict(walk(last["port"], TOKEN)) if everywhere else {}
+                answers |= walk(last["port"], TOKEN) if everywhere else {}
         except (OSError, HTTPException) as error:
             said = f"listening, and then {type(error).__name__}: {error}"
         engine.stdin.close()

@@ -40,6 +40,6 @@ def test_the_server_starts_in_it_and_answers_every_route(
     python = core / manifest.platform.python
     # running_backend fails where the server's stderr holds a traceback, as a missing module's would be.
     with running_backend(python, tmp_path / "files", token=token, cwd=tmp_path) as backend:
-        answers = dict(walk(backend.port, token or (tmp_path / "files" / "token").read_text(encoding="ascii")))
+        answers = walk(backend.port, token or (tmp_path / "files" / "token").read_text(encoding="ascii"))
         assert 500 not in answers.values()
         assert backend.get("/api/health").json()["status"] == "healthy"
