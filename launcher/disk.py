@@ -19,6 +19,8 @@ T = TypeVar("T")
 FOLDER_MODE = 0o755
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _OLD = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+# Windows flushes only what is open for writing, which no running program and, elsewhere, no read-only file can be.
+_TO_FLUSH = os.O_RDONLY | os.O_NOFOLLOW if hasattr(os, "O_NOFOLLOW") else _OLD
 # Windows' ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION; ERROR_ACCESS_DENIED comes of a file on its way out, too.
 _IN_USE = {32, 33}
 _HELD = {5, *_IN_USE}
@@ -195,8 +197,8 @@ def _patiently(deed: Callable[[], T]) -> T:
 
 
 def _with(path: Path, deed: Callable[[int], None]) -> None:
-    """Do something with a file that is there, opened for writing."""
-    descriptor = os.open(path, _OLD)
+    """Do something with a file that is there, opened as flushing it asks for."""
+    descriptor = os.open(path, _TO_FLUSH)
     try:
         deed(descriptor)
     finally:

@@ -250,7 +250,8 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
         finished = _journal(scene, index, index.entries[manifest.core :], missing)
         restore(scene.resources, index, missing, scene.slot, disk, progress, finished)
         with _one_step(scene.report, "record"):
-            write_receipt(home, manifest, replace(receipt, part=Extent.WHOLE), index.entries, disk)
+            # The core reached the disk before its own receipt, and programs of it run by now.
+            write_receipt(home, manifest, replace(receipt, part=Extent.WHOLE), index.entries[manifest.core :], disk)
         end_journal(home, manifest.slot_name, disk)
         disk.remove(home.progress)
     scene.report.say(Installed(str(scene.slot), manifest.runtime, Extent.WHOLE.value))
