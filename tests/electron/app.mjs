@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { drive } from './drive.mjs';
 import { fakeResources, folder, later } from './engines.mjs';
-import { processesWith } from './processes.mjs';
+import { killAll } from './processes.mjs';
 
 export { answerOf, did } from './drive.mjs';
 
@@ -14,9 +14,7 @@ export function startApp(steps = [{ serve: {} }], { pages, prepare, root = folde
   prepare?.(path.join(resourcesPath, 'backend'));
   const appPath = path.join(root, 'app');
   if (pages !== undefined) write(path.join(appPath, 'renderer', 'dist', 'index.html'), pages);
-  later(() => {
-    for (const pid of processesWith(root)) process.kill(pid, 'SIGKILL');
-  });
+  later(() => killAll(root));
   const driven = drive(
     { resourcesPath, userData: path.join(root, 'user'), appPath, ...options },
     { FAKE_ENGINE: JSON.stringify(steps), OWNED: root },

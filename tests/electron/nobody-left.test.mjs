@@ -10,7 +10,7 @@ import { describe, expect, test } from 'vitest';
 import { OrphanRecord } from '../../electron-resources/main/orphan.js';
 import { startOf } from '../../electron-resources/main/processes.js';
 import { fakeResources, folder, later } from './engines.mjs';
-import { awaitNobody, processesWith } from './processes.mjs';
+import { awaitNobody, killAll, processesWith } from './processes.mjs';
 
 const OWNER = path.join(import.meta.dirname, 'owner.js');
 const STARTED = '[{"say": {"event": "starting", "argv": []}}, {"serve": {}}]';
@@ -23,9 +23,7 @@ function own(root, { steps = STARTED, record = undefined } = {}) {
     env: { ...process.env, FAKE_ENGINE: steps, OWNED: root },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  later(() => {
-    for (const pid of processesWith(root)) process.kill(pid, 'SIGKILL');
-  });
+  later(() => killAll(root));
   return owner;
 }
 

@@ -31,3 +31,17 @@ export async function awaitNobody(text, limitMs) {
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
+
+/** Kills every living process that has `text` about it, and settles once they are gone. */
+export async function killAll(text) {
+  for (const pid of processesWith(text)) kill(pid);
+  await awaitNobody(text, 2_000);
+}
+
+function kill(pid) {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error; // the death of another one has ended it since
+  }
+}

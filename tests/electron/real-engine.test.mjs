@@ -17,7 +17,7 @@ import { request } from '../../electron-resources/main/request.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { drive, lineTo } from './drive.mjs';
 import { folder, keptLog, later } from './engines.mjs';
-import { awaitNobody, processesWith } from './processes.mjs';
+import { awaitNobody, killAll } from './processes.mjs';
 import { pack } from './packed.mjs';
 
 const RESOURCES = process.env.PEFT_STUDIO_RESOURCES;
@@ -29,10 +29,7 @@ function app(home) {
   const root = folder();
   fs.symlinkSync(path.resolve(RESOURCES), path.join(root, 'backend'));
   const environment = { ...process.env, PEFT_STUDIO_HOME: home ?? path.join(root, 'home'), HF_HOME: root, OWNED: root };
-  later(() => {
-    for (const pid of processesWith(root)) process.kill(pid, 'SIGKILL');
-    return awaitNobody(root, 2_000);
-  });
+  later(() => killAll(root));
   const place = locateEngine({ isPackaged: true, platform, resourcesPath: root, repository: '', environment: {} });
   return { root, place, environment, home: environment.PEFT_STUDIO_HOME };
 }
