@@ -7,13 +7,16 @@ import os
 import stat
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from launcher.errors import DiskFull, HomeNotWritable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
+
+    # What is there by the ten thousand is named as text: to make a Path takes longer than to make its file.
+    AnyPath = Path | str
 
 T = TypeVar("T")
 FOLDER_MODE = 0o755
@@ -52,21 +55,19 @@ class Disk:
         """Make a folder of a person's and its parents, where they are not; what is there stays as it is."""
         path.mkdir(parents=True, exist_ok=True)
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: AnyPath) -> None:
         """Make a folder with mode 755, replacing what is no folder; its own folder is there. No link is followed."""
+        path = Path(path)
         try:
-            mode = path.lstat().st_mode
-        except FileNotFoundError:
-            path.mkdir()
-            mode = path.lstat().st_mode
-        if not stat.S_ISDIR(mode):
-            self.remove(path)
-            path.mkdir()
-            mode = path.lstat().st_mode
-        if stat.S_IMODE(mode) != FOLDER_MODE:
+            path.mkdir(FOLDER_MODE)
+        except FileExistsError:
+            if not stat.S_ISDIR(path.lstat().st_mode):
+                self.remove(path)
+                path.mkdir(FOLDER_MODE)
+        if stat.S_IMODE(path.lstat().st_mode) != FOLDER_MODE:
             path.chmod(FOLDER_MODE)
 
-    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
+    def create(self, path: AnyPath, content: bytes | memoryview, mode: int) -> None:
         """Write a new file, in the place of whatever is there; nothing that is there is followed or kept."""
         try:
             descriptor = os.open(path, _NEW, mode)
@@ -75,10 +76,12 @@ class Disk:
             descriptor = _patiently(lambda: os.open(path, _NEW, mode))
         try:
             _write_all(descriptor, content)
+            made = os.fstat(descriptor).st_mode
         finally:
             os.close(descriptor)
         # The umask of whoever started us has a say in what open() makes, and none in what an entry is.
-        path.chmod(mode)
+        if stat.S_IMODE(made) != mode:
+            Path(path).chmod(mode)
 
     def copy(self, source: Path, path: Path) -> None:
         """Copy a file or a link durably, with its mode and times, in the place of whatever is there."""
@@ -107,7 +110,7 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
+    def write_at(self, path: AnyPath, content: bytes | memoryview, offset: int) -> None:
         """Write into a file that `create` made, at `offset` bytes."""
         descriptor = _patiently(lambda: os.open(path, _OLD))
         try:
@@ -124,16 +127,18 @@ class Disk:
         finally:
             os.close(descriptor)
 
-    def link(self, path: Path, target: str) -> None:
+    def link(self, path: AnyPath, target: str) -> None:
         """Make a symbolic link, in the place of whatever is there."""
+        path = Path(path)
         try:
             path.symlink_to(target)
         except FileExistsError:
             self.remove(path)
             path.symlink_to(target)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: AnyPath) -> None:
         """Remove a file, a link or a whole folder; links are never followed."""
+        path = Path(path)
         if path.is_dir() and not path.is_symlink():
             from shutil import rmtree
 

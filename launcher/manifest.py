@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from launcher.document import Node, is_digest
 from launcher.paths import check_paths
@@ -190,8 +191,7 @@ class Frame:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A file, link or folder of a runtime, as packed.
 
     `offset` is where a file's bytes begin in the unpacked bytes of frame number `frame`; what does not fit there
@@ -224,17 +224,17 @@ class Index:
     def from_dict(cls, document: object, platform: Platform) -> Index:
         """Read an index of a runtime for `platform`; raise DocumentError where it breaks the format or is unsafe."""
         node = Node(document)
-        frames = tuple(_frame(row) for row in node.child("frames").items())
+        place_of_frames, place_of_entries = node.child("frames"), node.child("entries")
+        frames = place_of_frames.rows(_frame)
         # Entries are rows, not objects: tens of thousands of them, read at every install.
-        entries = tuple(_entry(row, frames) for row in node.child("entries").items())
-        place_of_frames = node.child("frames")
+        entries = place_of_entries.rows(partial(_entry, frames=frames))
         end = 0
         for number, frame in enumerate(frames):
             if frame.offset != end:
                 raise place_of_frames.refuse(f"frame {number} begins at {frame.offset}, the one before ends at {end}")
             end += frame.size
-        if reason := check_paths(((e.path, e.kind == Kind.FOLDER, e.target) for e in entries), platform):
-            raise node.child("entries").refuse(reason)
+        if reason := check_paths(((e.path, e.kind is Kind.FOLDER, e.target) for e in entries), platform):
+            raise place_of_entries.refuse(reason)
         return cls(frames, entries)
 
     def to_dict(self) -> dict[str, Any]:
@@ -245,39 +245,39 @@ class Index:
         }
 
 
-def _frame(row: Node) -> Frame:
-    match row.value:
+def _frame(row: object) -> Frame:
+    match row:
         case [int(offset), int(size), int(length), str(sha256)] if is_digest(sha256) and min(offset, size, length) >= 0:
             if length > FRAME_LIMIT:
-                raise row.refuse(f"unpacks to {length} bytes, more than {FRAME_LIMIT}")
+                raise ValueError(f"unpacks to {length} bytes, more than {FRAME_LIMIT}")
             if size > PACKED_LIMIT:
-                raise row.refuse(f"has {size} packed bytes, more than {PACKED_LIMIT}")
+                raise ValueError(f"has {size} packed bytes, more than {PACKED_LIMIT}")
             return Frame(offset, size, length, sha256)
         case _:
-            raise row.refuse("expected [offset, size, length, sha256]")
+            raise ValueError("expected [offset, size, length, sha256]")
 
 
 # Compared as a whole: nine patterns for each of tens of thousands of rows took a third of reading an index.
 _ROW = (str, str, int, int, str, str, bool, int, int)
+_KINDS = {kind.value: kind for kind in Kind}
 
 
-def _entry(row: Node, frames: tuple[Frame, ...]) -> Entry:
-    if not isinstance(row.value, list) or tuple(map(type, row.value)) != _ROW:
-        raise row.refuse("expected [path, kind, mode, size, sha256, target, relocated, frame, offset]")
-    path, kind, mode, size, sha256, target, relocated, frame, at = row.value
-    if min(size, frame, at) < 0 or mode not in MODES:
-        raise row.refuse(f"expected sizes of zero or above and a mode of {MODES}, found {size}, {frame}, {at}, {mode}")
-    try:
-        entry = Entry(path, Kind(kind), mode, size, sha256, target, relocated, frame, at)
-    except ValueError as error:
-        raise row.refuse(f"unknown kind {kind!r}") from error
+def _entry(row: object, frames: tuple[Frame, ...]) -> Entry:
+    if not isinstance(row, list) or tuple(map(type, row)) != _ROW:
+        raise ValueError("expected [path, kind, mode, size, sha256, target, relocated, frame, offset]")
+    path, kind, mode, size, sha256, target, relocated, frame, at = row
+    if size < 0 or frame < 0 or at < 0 or mode not in MODES:
+        raise ValueError(f"expected sizes of zero or above and a mode of {MODES}, found {size}, {frame}, {at}, {mode}")
+    if kind not in _KINDS:
+        raise ValueError(f"unknown kind {kind!r}")
+    entry = Entry(path, _KINDS[kind], mode, size, sha256, target, relocated, frame, at)
     if entry.kind is Kind.FILE:
         if not is_digest(sha256) or target:
-            raise row.refuse("a file has a sha256 and no target")
+            raise ValueError("a file has a sha256 and no target")
         if not _bytes_exist(entry, frames):
-            raise row.refuse(f"its {size} bytes reach beyond the last frame")
+            raise ValueError(f"its {size} bytes reach beyond the last frame")
     elif size or sha256 or relocated or bool(target) != (entry.kind is Kind.LINK):
-        raise row.refuse("a link has a target and nothing else, a folder nothing at all")
+        raise ValueError("a link has a target and nothing else, a folder nothing at all")
     return entry
 
 

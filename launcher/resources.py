@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from io import FileIO
 from typing import TYPE_CHECKING
 
 from launcher.errors import (
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from launcher.manifest import Frame, Part
     from launcher.platforms import Platform
 
+_READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _READ_SIZE = 256 * 1024  # bytes; what malloc() keeps for the next time, where it gives a megabyte back to the system
 
 
@@ -151,7 +152,11 @@ def file_digest(path: Path | str) -> str:
     import hashlib
 
     digest = hashlib.sha256()
-    with FileIO(path) as stream:
-        while chunk := stream.read(_READ_SIZE):
+    # Of 33,000 small files a file object each would be a sixth of all the work.
+    descriptor = os.open(path, _READ)
+    try:
+        while chunk := os.read(descriptor, _READ_SIZE):
             digest.update(chunk)
+    finally:
+        os.close(descriptor)
     return digest.hexdigest()

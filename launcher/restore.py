@@ -86,20 +86,21 @@ def restore(
     `finished` is told the number of each frame once all that was asked for of it is written.
     Raises ArchiveMissing, ArchiveDamaged, or the system's OSError; what was written until then is right.
     """
+    place = f"{slot}/"
     _make_folders(slot, entries, disk)
     needed = frames_of((entry for entry in entries if entry.kind is Kind.FILE), index.frames)
     for entry in entries:
         if entry.kind is Kind.LINK:
-            disk.link(slot / entry.path, entry.target)
+            disk.link(place + entry.path, entry.target)
         elif entry.kind is Kind.FILE and _shares_frames(entry, index.frames):
-            disk.create(slot / entry.path, b"", entry.mode)
+            disk.create(place + entry.path, b"", entry.mode)
     total = sum(index.frames[number].size for number in needed)
     done = 0
     progress(done, total)
 
     def write(number: int, pieces: Sequence[Piece]) -> int:
         frame = index.frames[number]
-        _restore_frame(resources, frame, pieces, slot, disk)
+        _restore_frame(resources, frame, pieces, place, disk)
         finished(number)
         return frame.size
 
@@ -138,10 +139,10 @@ def _make_folders(slot: Path, entries: Sequence[Entry], disk: Disk) -> None:
         disk.make_folder(slot / folder)
 
 
-def _restore_frame(resources: Resources, frame: Frame, pieces: Sequence[Piece], slot: Path, disk: Disk) -> None:
+def _restore_frame(resources: Resources, frame: Frame, pieces: Sequence[Piece], place: str, disk: Disk) -> None:
     content = memoryview(resources.read_frame(frame))
     for piece in pieces:
-        path, found = slot / piece.entry.path, content[piece.start : piece.end]
+        path, found = place + piece.entry.path, content[piece.start : piece.end]
         if piece.is_whole:
             disk.create(path, found, piece.entry.mode)
         else:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from launcher.platforms import Platform
 
 
+_TYPES = {Kind.FILE: stat.S_IFREG, Kind.LINK: stat.S_IFLNK, Kind.FOLDER: stat.S_IFDIR}
 _BATCH = 64  # entries that a thread looks at before it asks for more: asking costs as much as one of them
 
 
@@ -135,12 +136,20 @@ def find_damage(
 def find_extra(slot: Path, entries: Sequence[Entry]) -> list[str]:
     """Return the files of the slot that are no entries: reported, and left alone."""
     known = {entry.path for entry in entries}
-    extra = []
-    for folder, folders, names in os.walk(slot):
-        place = Path(folder)
-        inside = f"{place.relative_to(slot).as_posix()}/".removeprefix("./")
-        links = [name for name in folders if (place / name).is_symlink()]
-        extra += [path for name in (*names, *links) if (path := inside + name) not in known]
+    extra, folders = [], [""]
+    while folders:
+        inside = folders.pop()
+        try:
+            found = os.scandir(f"{slot}/{inside}")
+        except OSError:
+            continue  # no folder, or closed to us: what that hides is damage, and told as such
+        with found:
+            for item in found:
+                path = inside + item.name
+                if item.is_dir(follow_symlinks=False):
+                    folders.append(f"{path}/")
+                elif path not in known:
+                    extra.append(path)
     return sorted(extra)
 
 
@@ -177,7 +186,7 @@ def _look(slot: Path, entry: Entry, relocated: str | None, platform: Platform, *
     path = f"{slot}/{entry.path}"
     try:
         found = os.lstat(path)
-        if _kind(found.st_mode) is not entry.kind:
+        if stat.S_IFMT(found.st_mode) != _TYPES[entry.kind]:
             return DamageKind.WRONG_KIND
         if entry.kind is Kind.LINK:
             return None if str(Path(path).readlink()) == entry.target else DamageKind.WRONG_TARGET
@@ -193,11 +202,3 @@ def _look(slot: Path, entry: Entry, relocated: str | None, platform: Platform, *
         return DamageKind.MISSING
     except OSError:
         return DamageKind.UNREADABLE
-
-
-def _kind(mode: int) -> Kind | None:
-    if stat.S_ISREG(mode):
-        return Kind.FILE
-    if stat.S_ISLNK(mode):
-        return Kind.LINK
-    return Kind.FOLDER if stat.S_ISDIR(mode) else None

@@ -27,6 +27,7 @@ from tests.builders.backend import REPOSITORY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from launcher.disk import AnyPath
     from launcher.manifest import Entry
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -39,15 +40,15 @@ class Each(Disk):
     def __init__(self, do: Callable[[int], object]) -> None:
         self.do = do
 
-    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
+    def create(self, path: AnyPath, content: bytes | memoryview, mode: int) -> None:
         super().create(path, content, mode)
         self._reopen(path)
 
-    def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
+    def write_at(self, path: AnyPath, content: bytes | memoryview, offset: int) -> None:
         super().write_at(path, content, offset)
         self._reopen(path)
 
-    def _reopen(self, path: Path) -> None:
+    def _reopen(self, path: AnyPath) -> None:
         descriptor = os.open(path, os.O_WRONLY)
         try:
             self.do(descriptor)

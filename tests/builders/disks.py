@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.disk import Disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
+
+    from launcher.disk import AnyPath
 
 
 class PlugPulledError(BaseException):
@@ -36,23 +38,23 @@ class FailingDisk(Disk):
             raise PlugPulledError
         write(content)
 
-    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
+    def create(self, path: AnyPath, content: bytes | memoryview, mode: int) -> None:
         self._written(lambda part: Disk.create(self, path, part, mode), content)
 
     def note(self, path: Path, content: bytes) -> None:
         self._written(lambda part: Disk.note(self, path, bytes(part)), content)
 
-    def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
+    def write_at(self, path: AnyPath, content: bytes | memoryview, offset: int) -> None:
         self._written(lambda part: Disk.write_at(self, path, part, offset), content)
 
     def append(self, path: Path, content: bytes) -> None:
         self._written(lambda part: Disk.append(self, path, bytes(part)), content)
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: AnyPath) -> None:
         self._count()
         super().remove(path)
 
-    def make_folder(self, path: Path) -> None:
+    def make_folder(self, path: AnyPath) -> None:
         self._count()
         super().make_folder(path)
 
@@ -60,7 +62,7 @@ class FailingDisk(Disk):
         self._count()
         super().make_folders(path)
 
-    def link(self, path: Path, target: str) -> None:
+    def link(self, path: AnyPath, target: str) -> None:
         self._count()
         super().link(path, target)
 
@@ -87,12 +89,12 @@ class PowerCut(FailingDisk):
         super().__init__(last, halves=halves)
         self._unflushed: set[Path] = set()
 
-    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
-        self._unflushed.add(path)
+    def create(self, path: AnyPath, content: bytes | memoryview, mode: int) -> None:
+        self._unflushed.add(Path(path))
         super().create(path, content, mode)
 
-    def write_at(self, path: Path, content: bytes | memoryview, offset: int) -> None:
-        self._unflushed.add(path)
+    def write_at(self, path: AnyPath, content: bytes | memoryview, offset: int) -> None:
+        self._unflushed.add(Path(path))
         super().write_at(path, content, offset)
 
     def note(self, path: Path, content: bytes) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from launcher.disk import AnyPath
     from tests.builders.installed import Packed
 
 
@@ -89,7 +90,7 @@ class Reluctant(Disk):
     def free(self, path: Path) -> int:  # noqa: ARG002
         return self.room
 
-    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
+    def create(self, path: AnyPath, content: bytes | memoryview, mode: int) -> None:
         self.writes += 1
         super().create(path, content, mode)
 

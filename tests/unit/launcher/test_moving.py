@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,8 +27,8 @@ from tests.unit.launcher.test_homes import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from launcher.disk import AnyPath
     from tests.builders.installed import Packed
 
 
@@ -222,16 +223,16 @@ def test_a_place_that_may_not_be_written_is_named(packed: Packed, default: Path,
 class WithoutLinks(TwoDisks):
     """A disk such as a FAT volume is to Linux."""
 
-    def link(self, path: Path, target: str) -> None:  # noqa: ARG002
+    def link(self, path: AnyPath, target: str) -> None:  # noqa: ARG002
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
 
 
 class WithoutModes(TwoDisks):
     """A disk such as some FAT volumes are: modes are taken, and forgotten."""
 
-    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
+    def create(self, path: AnyPath, content: bytes | memoryview, mode: int) -> None:
         super().create(path, content, mode)
-        path.chmod(0o777)
+        Path(path).chmod(0o777)
 
 
 class Small(TwoDisks):
@@ -313,7 +314,8 @@ def test_pipes_and_sockets_are_left_behind(packed: Packed, default: Path, tmp_pa
 class Holding(TwoDisks):
     """A disk with a file that somebody holds fast."""
 
-    def remove(self, path: Path) -> None:
+    def remove(self, path: AnyPath) -> None:
+        path = Path(path)
         if path.name == "data" and path.parent.name == "peft-studio":
             raise PermissionError(errno.EBUSY, os.strerror(errno.EBUSY), path)
         super().remove(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,7 @@ from tests.builders.installed import DAMAGE_TO_FILES, DAMAGE_TO_LINKS, scene
 from tests.builders.launching import ask, running, tree, wait_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from launcher.disk import AnyPath
     from tests.builders.installed import Packed
 
 BALLAST = "lib/ballast.bin"
@@ -31,12 +31,12 @@ class Watched(Disk):
     def __init__(self) -> None:
         self.written: set[str] = set()
 
-    def create(self, path: Path, content: bytes | memoryview, mode: int) -> None:
-        self.written.add(path.name)
+    def create(self, path: AnyPath, content: bytes | memoryview, mode: int) -> None:
+        self.written.add(Path(path).name)
         super().create(path, content, mode)
 
-    def link(self, path: Path, target: str) -> None:
-        self.written.add(path.name)
+    def link(self, path: AnyPath, target: str) -> None:
+        self.written.add(Path(path).name)
         super().link(path, target)
 
 

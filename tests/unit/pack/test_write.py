@@ -121,7 +121,7 @@ def test_the_runtime_is_the_same_whatever_the_frames_the_parts_and_the_level(tmp
 @pytest.mark.parametrize("change", [{"path": "x"}, {"mode": 0o755}, {"sha256": "1" * 64}, {"relocated": True}])
 def test_the_runtime_is_another_where_an_entry_is(tmp_path: Path, change: dict[str, object]) -> None:
     _, index = pack_sources(tmp_path, [file("a", b"x")])
-    assert runtime_id(index.entries) != runtime_id(replace(entry, **change) for entry in index.entries)  # type: ignore[arg-type]
+    assert runtime_id(index.entries) != runtime_id(entry._replace(**change) for entry in index.entries)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("before", [0, 1, 4 * 1024 * 1024 - 5, 4 * 1024 * 1024 - 1, 4 * 1024 * 1024])
