@@ -16,7 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
+from launcher import disk as disk_module
 from launcher.disk import Disk
 from launcher.manifest import Kind
 from launcher.platforms import Platform
@@ -85,11 +87,13 @@ def start_writing(descriptor: int) -> None:
     _libc.sync_file_range(descriptor, ctypes.c_int64(0), ctypes.c_int64(0), _SYNC_FILE_RANGE_WRITE)
 
 
+ASKED = "posix_fadvise of large ones as they are written, syncfs in the end"  # as the launcher does
 WAYS: dict[str, tuple[Disk, Callable[[Path, list[Entry]], None]]] = {
     "no flush at all": (Disk(), nothing),
     "sync in the end": (Disk(), sync_all),
     "syncfs in the end": (Disk(), sync_file_system),
     "sync_file_range of each, syncfs in the end": (Each(start_writing), sync_file_system),
+    ASKED: (Disk(), sync_file_system),
     "fsync of each by 32 threads in the end": (Disk(), sync_each_in_the_end),
     "fdatasync of each as it is written": (Each(os.fdatasync), nothing),
     "fsync of each as it is written": (Each(os.fsync), nothing),
@@ -101,6 +105,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rounds", type=int, nargs="?", default=3)
     parser.add_argument("--core", action="store_true", help="the entries that a first start waits for, and no others")
+    parser.add_argument(
+        "--disk", type=Path, default=REPOSITORY / "build", help="write into this folder: best on a new file system"
+    )
     request = parser.parse_args()
     resources = Resources.open(REPOSITORY / "dist" / Platform.current() / "resources", Platform.current())
     entries = list(resources.read_index().entries)
@@ -111,7 +118,7 @@ def main() -> int:
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for _ in range(request.rounds):
         for way in WAYS:
-            found[way].append(measure(way, resources, entries))
+            found[way].append(measure(way, resources, entries, request.disk))
     usual = median(map(sum, found["sync in the end"]))
     for way, times in found.items():
         written, flushed = (median(column) for column in zip(*times, strict=True))
@@ -120,11 +127,12 @@ def main() -> int:
     return 0
 
 
-def measure(way: str, resources: Resources, entries: list[Entry]) -> tuple[float, float]:
+def measure(way: str, resources: Resources, entries: list[Entry], place: Path) -> tuple[float, float]:
     """Return the seconds that writing took, and those of the flush after it."""
     disk, flush = WAYS[way]
     index = resources.read_index()
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=REPOSITORY / "build") as folder:
+    least = sys.maxsize if way != ASKED else disk_module._LARGE
+    with patch.object(disk_module, "_LARGE", least), tempfile.TemporaryDirectory(prefix="bench-", dir=place) as folder:
         os.sync()
         began = time.monotonic()
         restore(resources, index, entries, Path(folder, "slot"), disk, lambda _done, _total: None)

@@ -8,6 +8,7 @@ if sys.platform == "win32":
     from launcher.host.windows import (
         Lock,
         become,
+        begin_to_keep,
         boot_identity,
         cuda_driver,
         end_with_stdin,
@@ -21,6 +22,7 @@ else:
     from launcher.host.posix import (
         Lock,
         become,
+        begin_to_keep,
         boot_identity,
         cuda_driver,
         end_with_stdin,
@@ -34,6 +36,7 @@ else:
 __all__ = [
     "Lock",
     "become",
+    "begin_to_keep",
     "boot_identity",
     "cuda_driver",
     "end_with_stdin",

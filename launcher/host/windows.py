@@ -157,6 +157,10 @@ def flush_file_system(_root: Path) -> bool:
     return False
 
 
+def begin_to_keep(descriptor: int) -> None:
+    """Do nothing: there is no way to ask for a file to be written soon."""
+
+
 def flush_to_the_medium(descriptor: int) -> None:
     """Wait until a file's bytes are where no power cut reaches them; it asks the disk to empty its own memory too."""
     os.fsync(descriptor)

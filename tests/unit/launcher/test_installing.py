@@ -117,6 +117,18 @@ def test_no_receipt_is_written_where_a_file_did_not_reach_the_disk(packed: Packe
     assert not packed.receipt(home).exists()
 
 
+def test_a_large_file_begins_to_reach_the_disk_as_soon_as_it_is_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("os.posix_fadvise", lambda descriptor, *_: asked.append(os.fstat(descriptor).st_size))
+    home.mkdir()
+    Disk().create(home / "small", bytes(1000), 0o644)
+    Disk().create(home / "large", bytes(300_000), 0o644)
+    Disk().write_at(home / "small", bytes(400_000), 1000)
+    assert asked == [300_000, 401_000]
+
+
 def test_where_the_file_system_cannot_be_flushed_each_file_is(
     packed: Packed, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
