@@ -88,6 +88,14 @@ def remove(folder: Path) -> None:
     shutil.rmtree(leaving)
 
 
+def flush(folder: Path) -> None:
+    """Have every file of a folder reach the disk, so that what says that it is whole cannot come there first."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
 def write_whole(path: Path, document: Any) -> None:
     """Replace a file by a document: whoever reads it, even after a power cut, finds the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -193,8 +193,9 @@ class Queue:
             self._locked.close()
             raise
         for job in store.jobs(State.RUNNING):  # its worker died with the backend that this lock was freed by
-            store.update(job.id, state=State.INTERRUPTED.value, ended_at=now())
-            store.append(job.id, Changed(time=now(), state=State.INTERRUPTED))
+            state = State.COMPLETED if self._saved(job.id) else State.INTERRUPTED
+            store.update(job.id, state=state.value, ended_at=now(), adapter_path=self._saved(job.id))
+            store.append(job.id, Changed(time=now(), state=state))
         if self._resumes_by_itself():
             for job in store.jobs(State.INTERRUPTED):
                 store.update(job.id, state=State.QUEUED.value, ended_at=None, error=None)
@@ -220,7 +221,7 @@ class Queue:
                     self._run.job_id,
                     state,
                     ended_at=now(),
-                    adapter_path=self._run.adapter,
+                    adapter_path=self._saved(self._run.job_id),
                     error=error.to_dict() if error else None,
                 )
                 self._run = None
@@ -240,6 +241,8 @@ class Queue:
 
     async def _train(self, store: Store, job: Job, run: Run) -> tuple[State, BackendError | None]:
         """Run the job's worker to its end; return the state that it ended in, and its error if it failed."""
+        if self._saved(job.id):  # by a worker that was killed before anybody heard of it
+            return State.COMPLETED, None
         folder = self._folders.job(job.id)
         try:
             run.process = await start_worker(job.plan, folder, self._folders.adapter(job.id))
@@ -250,12 +253,17 @@ class Queue:
         if run.asked is not None:  # while the process was being made, so that there is nothing to save yet
             run.kill()
         status = await run.listen(lambda event: self._tell(store, job.id, event))
-        state = outcome(status, saved=run.adapter is not None, asked=run.asked)
+        state = outcome(status, saved=self._saved(job.id) is not None, asked=run.asked)
         if run.asked is not None or status == 0:
             return state, None
         failure = await asyncio.to_thread(WorkerFailed, status, folder / LOG_NAME, run.failure)
         log.error("job %s: %s", job.id, failure.message)
         return state, failure
+
+    def _saved(self, job_id: str) -> str | None:
+        """Return a job's adapter if it is there: a worker moves it there whole, as its last deed."""
+        adapter = self._folders.adapter(job_id)
+        return str(adapter) if adapter.is_dir() else None
 
     async def _halt(self, job_id: str, state: State) -> Job:
         store = await self.open()

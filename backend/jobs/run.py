@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backend import host
 from backend.states import State
-from backend.training.events import Failed, Saved, from_line
+from backend.training.events import Failed, from_line
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -23,7 +23,6 @@ class Run:
 
     job_id: str
     process: Process | None = None
-    adapter: str | None = None
     failure: Failed | None = None
     asked: State | None = None
 
@@ -45,9 +44,7 @@ class Run:
         ending = asyncio.create_task(_end(self.process))
         async for line in self.process.stdout:
             event = from_line(line)
-            if isinstance(event, Saved):
-                self.adapter = event.adapter
-            elif isinstance(event, Failed):
+            if isinstance(event, Failed):
                 self.failure = self.failure or event  # what other processes say later follows from the first
             await tell(event)
         return await ending

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
+from backend.documents import flush
 from backend.training.world import ALONE
 
 if TYPE_CHECKING:
@@ -21,10 +21,7 @@ KEPT = 2  # while one is being written, another is whole
 
 def mark(checkpoint: Path) -> None:
     """Say that a checkpoint is whole, once everything in it has reached the disk."""
-    for path in checkpoint.rglob("*"):
-        if path.is_file():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
+    flush(checkpoint)
     (checkpoint / MARK).touch()
 
 

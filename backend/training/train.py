@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backend.adapters.shelf import RECORD
 from backend.clock import now
 from backend.datasets.rows import read_examples
-from backend.documents import write_whole
+from backend.documents import flush, write_whole
 from backend.models.loading import has_template, load_model, load_tokenizer, render
 from backend.training import checkpoints
 from backend.training.adapters import extra_tokens, put_adapter, save_adapter
@@ -110,6 +110,7 @@ def _train(
     partial = save_adapter(model, plan, adapter, folder)
     tokenizer.save_pretrained(partial)
     write_whole(partial / RECORD, {"plan": plan.to_dict(), "metrics": _metrics(trainer), "created_at": now()})
+    flush(partial)
     partial.rename(adapter)  # there whole, or not at all
     tell(Saved(time=now(), adapter=str(adapter)))
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from backend.clock import now
 from backend.folders import Folders
 from backend.jobs.errors import JobBusy, JobEnded, JobUnknown
+from backend.jobs.job import Job
 from backend.jobs.queue import Queue
 from backend.jobs.run import outcome
 from backend.jobs.store import Store
@@ -129,6 +131,26 @@ def test_an_interrupted_job_goes_on_by_itself_if_the_settings_say_so(tmp_path: P
     asyncio.run(start_and_close())
     assert asyncio.run(open_and_ask(resumes=False)) is State.INTERRUPTED
     assert asyncio.run(open_and_ask(resumes=True)) in {State.QUEUED, State.RUNNING}
+
+
+def test_a_job_whose_adapter_was_saved_as_the_backend_died_is_completed(tmp_path: Path) -> None:
+    store = Store(Folders(tmp_path).store)
+    for state in (State.RUNNING, State.INTERRUPTED):  # of this backend's, and as an earlier one left it
+        store.add(Job(id=state.value, state=state, plan=plan_in(tmp_path), created_at=now()))
+        Folders(tmp_path).adapter(state.value).mkdir(parents=True)
+    store.close()
+
+    async def open_and_resume() -> list[Job]:
+        async with open_queue(tmp_path) as queue:
+            with queue.watch() as changing:
+                await queue.resume("interrupted")
+                while (await changing.get()).state is not State.COMPLETED:
+                    pass
+            return await queue.jobs()
+
+    jobs = asyncio.run(open_and_resume())
+    assert [job.state for job in jobs] == [State.COMPLETED, State.COMPLETED]
+    assert [job.adapter_path for job in jobs] == [str(tmp_path / "adapters" / job.id) for job in jobs]
 
 
 @pytest.mark.usefixtures("child")
