@@ -29,8 +29,8 @@ def own_group() -> dict[str, Any]:
 def die_with(parent: int) -> None:
     """Have the kernel end this process when `parent`, a PID, ends; end it now if that has happened already.
 
-    Linux only has this. Elsewhere a child notices at its next event, which no one is left to read; on Windows
-    the launcher's job object ends it sooner.
+    Linux only has this. Elsewhere a child notices by the end of its stdin, or at its next event, which no one is
+    left to read; on Windows the launcher's job object ends it sooner.
     """
     if sys.platform == "linux":
         import ctypes

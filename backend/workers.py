@@ -14,6 +14,7 @@ from backend import host
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
+STOP = b"stop\n"  # what asks a training to stop, on its stdin: Windows has no signal that a program could hear
 LINE_BYTES = 16 * 1024 * 1024  # the longest line that a worker may tell
 HUB_TOKEN_VARIABLE = "HF_TOKEN"  # noqa: S105 - the name of a variable, no secret; the hub's client reads it
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+import threading
+from typing import TYPE_CHECKING, TextIO
 
 from backend import host
 from backend.errors import BackendError
 from backend.redaction import Output, hide, without_secrets
 from backend.settings import TOKEN_VARIABLE
-from backend.workers import HUB_TOKEN_VARIABLE
+from backend.workers import HUB_TOKEN_VARIABLE, STOP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class CannotWork(BackendError):
@@ -34,6 +38,25 @@ def begin(parent: int) -> TextIO:
     os.dup2(2, 1)
     sys.stdout = sys.stderr = Output(2)
     return stream
+
+
+def when_asked_to_stop(stop: Callable[[], object]) -> None:
+    """Have a thread call `stop` when stdin says so, and end this process when it ends: then the backend has.
+
+    What this process starts finds nothing on its stdin.
+    """
+    mine, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def listen() -> None:
+        with os.fdopen(mine, "rb") as stdin:
+            for line in stdin:
+                if line == STOP:
+                    stop()
+        os._exit(1)
+
+    threading.Thread(target=listen, name="stop", daemon=True).start()
 
 
 def first_line(error: Exception) -> str:

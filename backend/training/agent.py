@@ -30,6 +30,7 @@ from backend.errors import BackendError
 from backend.training.events import Event, Failed, Note, to_line
 from backend.training.plan import TrainingPlan, split_endpoint
 from backend.workers import interpreter_flags
+from backend.working import when_asked_to_stop
 
 if TYPE_CHECKING:
     from backend.training.rendezvous import Meeting
@@ -65,6 +66,7 @@ def _first(folder: str, adapter: str, parent: str) -> Team:
     from backend.training.rendezvous import Meeting
 
     host.die_with(int(parent))
+    when_asked_to_stop(_ask_workers_to_stop)
     plan = TrainingPlan.from_dict(json.loads(Path(folder, "plan.json").read_text(encoding="utf-8")))
     address, port = split_endpoint(plan.rdzv_endpoint) if plan.rdzv_endpoint else (LOOPBACK, 0)
     meeting = Meeting(host=address, port=port, id=plan.rdzv_id or Path(folder).name, nodes=plan.nnodes)
@@ -138,7 +140,7 @@ def _end_like(failures: dict[int, Any]) -> int:
 
 
 def _pass_on_what_asks_to_stop() -> None:
-    """Ask the workers to stop when this process is asked; end at once while there are none.
+    """Ask the workers to stop when a signal asks this process.
 
     A thread waits for the signals, since torch keeps the main one in calls that no handler interrupts. They stay
     blocked in the workers, too, until these can hear them.
@@ -148,14 +150,19 @@ def _pass_on_what_asks_to_stop() -> None:
     def listen() -> None:
         while True:
             signal.sigwait(ASKING_TO_STOP)
-            workers = psutil.Process().children()
-            if not workers:
-                os._exit(0)
-            for worker in workers:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    worker.terminate()
+            _ask_workers_to_stop()
 
-    threading.Thread(target=listen, name="stop", daemon=True).start()
+    threading.Thread(target=listen, name="signals", daemon=True).start()
+
+
+def _ask_workers_to_stop() -> None:
+    """Ask each worker; end at once while there are none."""
+    workers = psutil.Process().children()
+    if not workers:
+        os._exit(0)
+    for worker in workers:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.terminate()
 
 
 def _tell(event: Event) -> None:

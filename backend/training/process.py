@@ -53,12 +53,24 @@ class WorkerNotStarted(BackendError):
         )
 
 
+class WorkerNotFollowed(BackendError):
+    """The worker could not be followed, by a bug of ours: the backend's log says where."""
+
+    code = "training-not-followed"
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(
+            f"The training was ended since the backend could not follow it: {type(error).__name__}: {error}",
+            "Report the last lines of the backend's log, and resume the job.",
+        )
+
+
 async def start_worker(plan: TrainingPlan, folder: Path, adapter: Path) -> Process:
     """Start a worker for the plan, or the agent of several, with its output kept in `folder`."""
     await asyncio.to_thread(_prepare, plan, folder, adapter)
     module = "backend.training.agent" if plan.is_distributed else "backend.training.worker"
     with (folder / LOG_NAME).open("ab") as log:
-        return await spawn(module, str(folder), str(adapter), log=log)
+        return await spawn(module, str(folder), str(adapter), log=log, listens=True)
 
 
 def _prepare(plan: TrainingPlan, folder: Path, adapter: Path) -> None:

@@ -5,7 +5,8 @@ does so for all; MODEL is where this machine has the model, if elsewhere than th
 lines on what was stdout; whatever the libraries print goes to stderr, which the server keeps in a file. It ends with
 status 1 after an error that it could explain, and after any other with a traceback in that file.
 
-SIGTERM asks it to stop: it finishes the step at hand, saves a checkpoint and ends with status 0.
+A line "stop" on stdin asks it to stop: it finishes the step at hand, saves a checkpoint and ends with status 0. SIGTERM
+asks the same; it is how an agent, which alone has a stdin, passes it on. When stdin ends, so does the worker.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from backend.training.plan import TrainingPlan
 from backend.training.process import LOG_NAME
 from backend.training.train import train
 from backend.training.world import enter_world
-from backend.working import begin, first_line
+from backend.working import begin, first_line, when_asked_to_stop
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -36,6 +37,8 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._made = False
+        if not _has_agent():
+            when_asked_to_stop(self._make)
         signal.signal(signal.SIGTERM, self._make)
         if sys.platform != "win32":
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # as the agent of several leaves it
@@ -45,7 +48,7 @@ class StopRequest:
         """Tell whether it was made."""
         return self._made
 
-    def _make(self, _signal: int, _frame: FrameType | None) -> None:
+    def _make(self, _signal: int = 0, _frame: FrameType | None = None) -> None:
         self._made = True
 
 
@@ -55,7 +58,7 @@ def main(arguments: list[str]) -> int:
     stream = begin(int(parent))
     stop = StopRequest()
     os.chdir(folder)  # what the libraries leave in their current folder belongs to the job
-    if "LOCAL_RANK" not in os.environ:  # a process alone works on one GPU, the first that it may see
+    if not _has_agent():  # a process alone works on one GPU, the first that it may see
         os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
     world = enter_world()
 
@@ -75,6 +78,10 @@ def main(arguments: list[str]) -> int:
             tell(Failed(time=now(), code="training-failed", message=message, remedy=f"Look at {folder}/{LOG_NAME}."))
         raise
     return 0
+
+
+def _has_agent() -> bool:
+    return "LOCAL_RANK" in os.environ
 
 
 def _read_plan() -> dict[str, Any]:
