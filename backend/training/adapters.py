@@ -47,7 +47,7 @@ def put_adapter(base: Any, plan: TrainingPlan, folder: Path | None) -> Any:
 
 def save_adapter(model: Any, plan: TrainingPlan, adapter: Path, folder: Path) -> Path:
     """Save a trained adapter to a folder that `adapter` will be renamed from, and return it."""
-    partial = adapter.with_name(adapter.name + ".partial")
+    partial = adapter.with_name(f".{adapter.name}.partial")  # no name of an adapter begins so
     if plan.method == "pissa":
         model.save_pretrained(partial, path_initial_model_for_weight_conversion=str(folder / PISSA_START))
     else:
