@@ -22,6 +22,11 @@ class State(StrEnum):
         return self not in (State.QUEUED, State.RUNNING, State.PAUSED)
 
     @property
+    def needs_material(self) -> bool:
+        """Whether model and dataset of the job have to stay: it goes on with them, now or once resumed."""
+        return self is not State.COMPLETED
+
+    @property
     def resumable(self) -> bool:
         """Whether the job can go on from where it was."""
         return self in (State.PAUSED, State.STOPPED, State.INTERRUPTED, State.FAILED)

@@ -62,11 +62,16 @@ class QuantizationNeedsCuda(RequestError):
         )
 
 
-class JobsElsewhere(RequestError):
+class JobsUnavailable(RequestError):
+    """The jobs of a data folder cannot be had at all."""
+
+    status = 409
+
+
+class JobsElsewhere(JobsUnavailable):
     """Another backend runs the jobs of this data folder."""
 
     code = "jobs-elsewhere"
-    status = 409
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -76,15 +81,42 @@ class JobsElsewhere(RequestError):
         )
 
 
-class JobsTooNew(RequestError):
+class JobsTooNew(JobsUnavailable):
     """The job store was written by a newer version."""
 
     code = "jobs-too-new"
-    status = 409
 
     def __init__(self, path: Path, found: int, known: int) -> None:
         super().__init__(
             f"{path} has schema version {found}; this backend reads up to {known}",
             "Update the app, or start it with another --data-dir.",
+            path=path,
+        )
+
+
+class JobsDamaged(JobsUnavailable):
+    """The job store is no database any more."""
+
+    code = "jobs-damaged"
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"The database of jobs, {path}, is damaged: {reason}",
+            f"Stop the backend, move {path.name} and the files whose names begin so out of its folder, and start it "
+            "again: the list of jobs begins anew, and finished adapters stay.",
+            path=path,
+        )
+
+
+class JobsNotKept(JobsUnavailable):
+    """The job store cannot be read or written now."""
+
+    code = "jobs-not-kept"
+    status = 507
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"The database of jobs, {path}, cannot be read or written: {reason}",
+            "Make room on its disk, and see that the file can be written; then resume the job.",
             path=path,
         )

@@ -6,28 +6,32 @@ import asyncio
 import logging
 import shutil
 import uuid
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from typing import IO, TYPE_CHECKING, Literal
 
-from backend import host
 from backend.clock import now
-from backend.jobs.errors import JobBusy, JobEnded, JobsElsewhere, JobsTooNew
+from backend.errors import BackendError
+from backend.jobs.errors import JobBusy, JobEnded, JobsUnavailable
 from backend.jobs.job import Job
-from backend.jobs.run import Run, outcome
+from backend.jobs.listeners import Listeners
+from backend.jobs.opening import open_jobs
+from backend.jobs.run import Run, outcome, saved_adapter
 from backend.states import State
-from backend.training.events import Changed, Event, Note
-from backend.training.process import LOG_NAME, WorkerFailed, WorkerNotStarted, start_worker
+from backend.training.events import Event, Note
+from backend.training.process import LOG_NAME, WorkerFailed, WorkerNotFollowed, WorkerNotStarted, start_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from backend.errors import BackendError
     from backend.folders import Folders
     from backend.jobs.store import Store
     from backend.training.plan import TrainingPlan
 
 ENGINE_ARRIVING = "The rest of the engine is still arriving; the training starts when it is whole"
 ENGINE_SECONDS = 1.0  # how often a waiting job looks whether the rest of the runtime has arrived
+STORE_SECONDS = 1.0  # how often the queue looks whether its database can be written again
+OVERDUE = "The training did not stop in time and was ended; once resumed, it goes on from its last checkpoint"
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +58,18 @@ class Queue:
         self._closing = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._run: Run | None = None
-        self._followers: dict[str, set[asyncio.Queue[tuple[int, Event]]]] = {}
-        self._watchers: set[asyncio.Queue[Job]] = set()
+        self.listeners = Listeners()
 
     async def open(self) -> Store:
         """Return the store; the first call takes up what an earlier backend left.
 
-        Raises JobsElsewhere, JobsTooNew.
+        Raises JobsUnavailable.
         """
         async with self._opening:
             if self._store is None:
-                self._store = await asyncio.to_thread(self._take_over)
-                self._runner = asyncio.create_task(self._run_jobs(self._store))
+                store, self._locked = await asyncio.to_thread(self._open)
+                self._store = store
+                self._runner = asyncio.create_task(self._run_jobs(store))
                 self._runner.add_done_callback(_log_failure)
             return self._store
 
@@ -74,14 +78,14 @@ class Queue:
         if self._folders.store.exists():
             try:
                 await self.open()
-            except (JobsElsewhere, JobsTooNew) as error:  # the routes of jobs will say so to whoever asks
+            except JobsUnavailable as error:  # the routes of jobs will say so to whoever asks
                 log.warning("%s. %s", error.message, error.remedy)
 
     async def close(self) -> None:
         """Stop the running job, which gets its grace period, and close the store. Queued jobs stay queued."""
         self._closing.set()
         self._arrived.set()
-        if self._run is not None:
+        if self._run is not None and self._run.asked is None:
             self._run.ask(State.INTERRUPTED)
         if self._runner is not None:
             try:
@@ -116,12 +120,17 @@ class Queue:
         return await self._halt(job_id, State.PAUSED)
 
     async def resume(self, job_id: str) -> Job:
-        """Queue a job again; its worker goes on from the last checkpoint. Raises JobUnknown, JobEnded if completed."""
+        """Queue a job again; its worker goes on from the last checkpoint. Raises JobUnknown, JobEnded if completed.
+
+        One that still works on its way to a stop stops, and is queued again.
+        """
         store = await self.open()
         async with self._choosing:
             job = await asyncio.to_thread(store.job, job_id)
             if job.state is State.COMPLETED:
                 raise JobEnded(job_id, job.state)
+            if self._run is not None and self._run.job.id == job_id and self._run.asked is not None:
+                self._run.ask(State.QUEUED)
             if job.state.resumable:
                 job = await self._change(store, job_id, State.QUEUED, ended_at=None, error=None)
         self._arrived.set()
@@ -160,71 +169,57 @@ class Queue:
         store = await self.open()
         return await asyncio.to_thread(store.events, job_id)
 
-    @contextmanager
-    def follow(self, job_id: str) -> Iterator[asyncio.Queue[tuple[int, Event]]]:
-        """Give a queue that receives what the job tells from now on."""
-        arriving: asyncio.Queue[tuple[int, Event]] = asyncio.Queue()
-        followers = self._followers.setdefault(job_id, set())
-        followers.add(arriving)
-        try:
-            yield arriving
-        finally:
-            followers.discard(arriving)
-
-    @contextmanager
-    def watch(self) -> Iterator[asyncio.Queue[Job]]:
-        """Give a queue that receives every job whose state changes from now on."""
-        changing: asyncio.Queue[Job] = asyncio.Queue()
-        self._watchers.add(changing)
-        try:
-            yield changing
-        finally:
-            self._watchers.discard(changing)
-
-    def _take_over(self) -> Store:
-        from backend.jobs.store import Store
-
-        self._locked = host.lock(self._folders.jobs_lock)
-        if self._locked is None:
-            raise JobsElsewhere(self._folders.root)
-        try:
-            store = Store(self._folders.store)
-        except JobsTooNew:
-            self._locked.close()
-            raise
-        for job in store.jobs(State.RUNNING):  # its worker died with the backend that this lock was freed by
-            state = State.COMPLETED if self._saved(job.id) else State.INTERRUPTED
-            store.update(job.id, state=state.value, ended_at=now(), adapter_path=self._saved(job.id))
-            store.append(job.id, Changed(time=now(), state=state))
-        if self._resumes_by_itself():
-            for job in store.jobs(State.INTERRUPTED):
-                store.update(job.id, state=State.QUEUED.value, ended_at=None, error=None)
-                store.append(job.id, Changed(time=now(), state=State.QUEUED))
-        return store
+    def _open(self) -> tuple[Store, IO[bytes]]:
+        return open_jobs(self._folders, resume=self._resumes_by_itself())
 
     async def _run_jobs(self, store: Store) -> None:
         while not self._closing.is_set():
+            try:
+                await self._run_next(store)
+            except JobsUnavailable as error:  # the database's: no other job could be kept either
+                log.warning("%s. %s", error.message, error.remedy)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), STORE_SECONDS)
+
+    async def _run_next(self, store: Store) -> None:
+        """Run the next job to its end, or wait for one. Raises JobsUnavailable; the next call goes on from there."""
+        if self._run is None:
             self._arrived.clear()
             await self._wait_for_engine(store)
             async with self._choosing:
                 waiting = await asyncio.to_thread(store.jobs, State.QUEUED)
                 if waiting and self._engine_is_whole():
-                    self._run = Run(waiting[0].id)
                     await self._change(store, waiting[0].id, State.RUNNING, started_at=now())
-            if self._run is None:
-                await self._arrived.wait()
-                continue
-            state, error = await self._train(store, waiting[0], self._run)
-            async with self._choosing:
-                await self._change(
-                    store,
-                    self._run.job_id,
-                    state,
-                    ended_at=now(),
-                    adapter_path=self._saved(self._run.job_id),
-                    error=error.to_dict() if error else None,
-                )
-                self._run = None
+                    self._run = Run(waiting[0], self._grace_seconds)
+        if self._run is None:
+            await self._arrived.wait()
+            return
+        if self._run.ended is None:
+            self._run.ended = await self._supervise(store, self._run)
+        async with self._choosing:
+            state, error = self._run.ended
+            await self._change(
+                store,
+                self._run.job.id,
+                state,
+                ended_at=None if state is State.QUEUED else now(),
+                adapter_path=saved_adapter(self._folders, self._run.job.id),
+                error=error.to_dict() if error else None,
+            )
+            self._run = None
+
+    async def _supervise(self, store: Store, run: Run) -> tuple[State, BackendError | None]:
+        """Train, and have whatever goes wrong end this job alone."""
+        training = asyncio.create_task(self._train(store, run))
+        await asyncio.wait({training})
+        error = training.exception()
+        if error is None:
+            return training.result()
+        log.critical("job %s: the queue could not follow its worker", run.job.id, exc_info=error)
+        run.kill()
+        if run.process is not None:
+            await run.process.wait()
+        return State.FAILED, error if isinstance(error, BackendError) else WorkerNotFollowed(error)
 
     async def _wait_for_engine(self, store: Store) -> None:
         """Wait while there are jobs that the runtime is not whole enough for, and tell each of them once."""
@@ -239,31 +234,28 @@ class Queue:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), ENGINE_SECONDS)
 
-    async def _train(self, store: Store, job: Job, run: Run) -> tuple[State, BackendError | None]:
+    async def _train(self, store: Store, run: Run) -> tuple[State, BackendError | None]:
         """Run the job's worker to its end; return the state that it ended in, and its error if it failed."""
-        if self._saved(job.id):  # by a worker that was killed before anybody heard of it
+        job, folder = run.job, self._folders.job(run.job.id)
+        if saved_adapter(self._folders, job.id):  # by a worker that was killed before anybody heard of it
             return State.COMPLETED, None
-        folder = self._folders.job(job.id)
         try:
             run.process = await start_worker(job.plan, folder, self._folders.adapter(job.id))
         except OSError as error:
             return State.FAILED, WorkerNotStarted(error, folder)
-        if self._closing.is_set():
+        if self._closing.is_set() and run.asked is None:
             run.ask(State.INTERRUPTED)
         if run.asked is not None:  # while the process was being made, so that there is nothing to save yet
             run.kill()
         status = await run.listen(lambda event: self._tell(store, job.id, event))
-        state = outcome(status, saved=self._saved(job.id) is not None, asked=run.asked)
+        if run.overdue:
+            await self._tell(store, job.id, Note(time=now(), level="WARN", message=OVERDUE))
+        state = outcome(status, saved=saved_adapter(self._folders, job.id) is not None, asked=run.asked)
         if run.asked is not None or status == 0:
             return state, None
         failure = await asyncio.to_thread(WorkerFailed, status, folder / LOG_NAME, run.failure)
         log.error("job %s: %s", job.id, failure.message)
         return state, failure
-
-    def _saved(self, job_id: str) -> str | None:
-        """Return a job's adapter if it is there: a worker moves it there whole, as its last deed."""
-        adapter = self._folders.adapter(job_id)
-        return str(adapter) if adapter.is_dir() else None
 
     async def _halt(self, job_id: str, state: State) -> Job:
         store = await self.open()
@@ -271,22 +263,20 @@ class Queue:
             job = await asyncio.to_thread(store.job, job_id)
             if job.state.ended:
                 raise JobEnded(job_id, job.state)
-            if self._run is None or self._run.job_id != job_id:
+            if self._run is None or self._run.job.id != job_id:
                 return await self._change(store, job_id, state, ended_at=now())
             self._run.ask(state)
             return job
 
     async def _change(self, store: Store, job_id: str, state: State, **changes: object) -> Job:
-        job = await asyncio.to_thread(store.update, job_id, state=state.value, **changes)
-        await self._tell(store, job_id, Changed(time=now(), state=state))
-        for watcher in self._watchers:
-            watcher.put_nowait(job)
+        job, number, event = await asyncio.to_thread(partial(store.change, job_id, state, **changes))
+        self.listeners.tell(job_id, number, event)
+        self.listeners.changed(job)
         return job
 
     async def _tell(self, store: Store, job_id: str, event: Event) -> None:
         number = await asyncio.to_thread(store.append, job_id, event)
-        for arriving in self._followers.get(job_id, ()):
-            arriving.put_nowait((number, event))
+        self.listeners.tell(job_id, number, event)
 
 
 def _log_failure(runner: asyncio.Task[None]) -> None:

@@ -1,58 +1,60 @@
-"""Jobs and what they told, in SQLite. The only module that imports sqlalchemy, which is slow to import."""
+"""Jobs and what they told, in SQLite. Imports sqlalchemy, which is slow to import."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sql
 
-from backend.jobs.errors import JobsTooNew, JobUnknown
+from backend.clock import now
+from backend.jobs.errors import JobsDamaged, JobsNotKept, JobsTooNew, JobUnknown
 from backend.jobs.job import Job
+from backend.jobs.schema import STEPS, bring_up, version_of
 from backend.states import State
-from backend.training.events import Event, from_line, to_line
+from backend.training.events import Changed, Event, from_line, to_line
 from backend.training.plan import TrainingPlan
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")  # SQLite's own names of errors begin so
 DATA_FOLDER = "{data}"  # stands for the data folder in the paths below it, which hold wherever that is moved
 
-_tables = sql.MetaData()
-_jobs = sql.Table(
+_jobs = sql.table(
     "jobs",
-    _tables,
-    sql.Column("number", sql.Integer, primary_key=True, autoincrement=True),  # the order of arrival
-    sql.Column("id", sql.String, nullable=False, unique=True),
-    sql.Column("state", sql.String, nullable=False, index=True),
-    sql.Column("plan", sql.JSON, nullable=False),
-    sql.Column("created_at", sql.String, nullable=False),
-    sql.Column("started_at", sql.String),
-    sql.Column("ended_at", sql.String),
-    sql.Column("adapter_path", sql.String),
-    sql.Column("error", sql.JSON(none_as_null=True)),
+    sql.column("number"),  # the order of arrival
+    sql.column("id"),
+    sql.column("state"),
+    sql.column("plan", sql.JSON),
+    sql.column("created_at"),
+    sql.column("started_at"),
+    sql.column("ended_at"),
+    sql.column("adapter_path"),
+    sql.column("error", sql.JSON(none_as_null=True)),
 )
-_events = sql.Table(
-    "events",
-    _tables,
-    sql.Column("number", sql.Integer, primary_key=True, autoincrement=True),
-    sql.Column("job_id", sql.ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False, index=True),
-    sql.Column("line", sql.String, nullable=False),
-)
+_events = sql.table("events", sql.column("number"), sql.column("job_id"), sql.column("line"))
 
 
 class Store:
-    """The database of jobs in a data folder; each method is one transaction, and may be called from any thread."""
+    """The database of jobs in a data folder; each method is one transaction, and may be called from any thread.
+
+    Any of them raises JobsDamaged, and JobsNotKept.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._folder = path.parent
         self._engine = sql.create_engine(sql.URL.create("sqlite", database=str(path)))
         sql.event.listen(self._engine, "connect", _configure)
-        with self._engine.begin() as connection:
-            found: int = connection.execute(sql.text("PRAGMA user_version")).scalar_one()
-            if found > SCHEMA:
-                raise JobsTooNew(path, found, SCHEMA)
-            if found < SCHEMA:
-                _tables.create_all(connection)
-                connection.execute(sql.text(f"PRAGMA user_version = {SCHEMA}"))
+        with self._transaction() as connection:
+            found = version_of(connection)
+        if found > len(STEPS):
+            self.close()
+            raise JobsTooNew(path, found, len(STEPS))
+        with self._errors():
+            bring_up(self._engine)
 
     def close(self) -> None:
         """Close every connection."""
@@ -66,50 +68,66 @@ class Store:
             "plan": {name: self._kept(value) for name, value in job.plan.to_dict().items()},
             "created_at": job.created_at,
         }
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(_jobs.insert().values(row))
 
-    def update(self, job_id: str, **changes: Any) -> Job:
-        """Change some of a job's fields; return the job as it is now."""
-        changes = {name: self._kept(value) for name, value in changes.items()}
-        with self._engine.begin() as connection:
-            connection.execute(_jobs.update().where(_jobs.c.id == job_id).values(**changes))
-        return self.job(job_id)
+    def change(self, job_id: str, state: State, **changes: Any) -> tuple[Job, int, Changed]:
+        """Put a job into a state, and change other fields of it; return it, and the event that says so, numbered."""
+        kept = {name: self._kept(value) for name, value in changes.items()}
+        event = Changed(time=now(), state=state)
+        with self._transaction() as connection:
+            connection.execute(_jobs.update().where(_jobs.c.id == job_id).values(state=state.value, **kept))
+            return self._find(connection, job_id), _append(connection, job_id, event), event
 
     def delete(self, job_id: str) -> None:
         """Remove a job and all that it told."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             connection.execute(_jobs.delete().where(_jobs.c.id == job_id))
 
     def job(self, job_id: str) -> Job:
         """Return one job. Raises JobUnknown."""
-        with self._engine.connect() as connection:
-            row = connection.execute(_jobs.select().where(_jobs.c.id == job_id)).one_or_none()
-        if row is None:
-            raise JobUnknown(job_id)
-        return self._job(row)
+        with self._transaction() as connection:
+            return self._find(connection, job_id)
 
     def jobs(self, state: State | None = None) -> list[Job]:
         """Return the jobs in a state (None: all), in the order of their arrival."""
         query = _jobs.select().order_by(_jobs.c.number)
         if state is not None:
             query = query.where(_jobs.c.state == state.value)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             return [self._job(row) for row in connection.execute(query)]
 
     def append(self, job_id: str, event: Event) -> int:
         """Keep what a job told; return the event's number, which grows."""
-        with self._engine.begin() as connection:
-            result = connection.execute(_events.insert().values(job_id=job_id, line=to_line(event)))
-            (number,) = result.inserted_primary_key or (0,)
-        return int(number)
+        with self._transaction() as connection:
+            return _append(connection, job_id, event)
 
     def events(self, job_id: str) -> list[tuple[int, Event]]:
         """Return all that a job told, oldest first, each with its number."""
         query = sql.select(_events.c.number, _events.c.line).where(_events.c.job_id == job_id)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             rows = connection.execute(query.order_by(_events.c.number)).all()
         return [(number, from_line(line)) for number, line in rows]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sql.Connection]:
+        with self._errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sql.exc.DatabaseError as error:
+            name = str(getattr(error.orig, "sqlite_errorname", ""))
+            kind = JobsDamaged if name.startswith(DAMAGED) else JobsNotKept
+            raise kind(self._path, str(error.orig)) from error
+
+    def _find(self, connection: sql.Connection, job_id: str) -> Job:
+        row = connection.execute(_jobs.select().where(_jobs.c.id == job_id)).one_or_none()
+        if row is None:
+            raise JobUnknown(job_id)
+        return self._job(row)
 
     def _job(self, row: sql.Row[Any]) -> Job:
         return Job(
@@ -134,6 +152,11 @@ class Store:
         if isinstance(value, str) and value.startswith(f"{DATA_FOLDER}/"):
             return str(self._folder / value.removeprefix(f"{DATA_FOLDER}/"))
         return value
+
+
+def _append(connection: sql.Connection, job_id: str, event: Event) -> int:
+    done = connection.execute(_events.insert().values(job_id=job_id, line=to_line(event)))
+    return int(done.lastrowid)
 
 
 def _configure(connection: Any, _record: object) -> None:

@@ -43,7 +43,7 @@ async def listen(socket: WebSocket, job_id: str, parts: Annotated[Services, Depe
 
 
 async def _tell_of_jobs(socket: WebSocket, job_id: str, parts: Services) -> None:
-    with parts.queue.watch() as changing:
+    with parts.queue.listeners.watch() as changing:
         while True:
             job = await changing.get()
             if job_id in (EVERYTHING, job.id):

@@ -114,7 +114,7 @@ async def _tell(socket: WebSocket, queue: Queue, job_id: str) -> None:
 
 async def _tell_all(socket: WebSocket, queue: Queue, job_id: str) -> None:
     await socket.send_json({"type": "connected"})
-    with queue.follow(job_id) as arriving:  # before reading the past, so that nothing falls between
+    with queue.listeners.follow(job_id) as arriving:  # before reading the past, so that nothing falls between
         past = await queue.events(job_id)
         for event in _worth_replaying(replayed(event for _, event in past)):
             await _send(socket, event)

@@ -208,7 +208,7 @@ def test_a_listener_that_goes_away_leaves_no_trace(backend: Backend, model: str,
 def test_what_ran_when_the_backend_died_is_interrupted(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs.sqlite3")
     store.add(Job(id="old", state=State.QUEUED, plan=plan_of(tmp_path), created_at=now()))
-    store.update("old", state=State.RUNNING.value)
+    store.change("old", State.RUNNING)
     store.close()
     with running_backend(PYTHON, tmp_path) as backend:
         job = backend.job("old")
@@ -224,7 +224,7 @@ def test_a_data_folder_may_be_moved_between_two_backends(tmp_path: Path, model: 
         job_id = backend.train(model=model, dataset_id=dataset["id"])
         backend.wait_for_job(job_id, "failed", "completed")
     store = Store(before / "jobs.sqlite3")
-    store.update(job_id, adapter_path=str(before / "adapters" / job_id))
+    store.change(job_id, State.FAILED, adapter_path=str(before / "adapters" / job_id))
     store.close()
     before.rename(after)
     with running_backend(PYTHON, after) as backend:

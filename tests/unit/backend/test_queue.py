@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING
 
 import psutil
@@ -12,17 +13,19 @@ import pytest
 
 from backend.clock import now
 from backend.folders import Folders
+from backend.jobs import queue as queue_module
 from backend.jobs.errors import JobBusy, JobEnded, JobUnknown
 from backend.jobs.job import Job
-from backend.jobs.queue import Queue
+from backend.jobs.queue import OVERDUE, Queue
 from backend.jobs.run import outcome
 from backend.jobs.store import Store
 from backend.states import State
+from backend.training.events import Note, to_line
 from backend.training.plan import TrainingPlan
 from tests.builders.backend import DEADLINE, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for the interpreter")
@@ -30,7 +33,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell script 
 
 @pytest.fixture
 def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Have workers ignore SIGTERM and start a child; give the file that will hold the child's PID."""
+    """Have workers ignore what they are asked and start a child; give the file that will hold the child's PID."""
     path = tmp_path / "child"
     deaf = tmp_path / "deaf"
     deaf.write_text(f"#!/bin/sh\ntrap '' TERM\nsleep 1000 &\necho $! > '{path}.new'\nmv '{path}.new' '{path}'\nwait\n")
@@ -142,7 +145,7 @@ def test_a_job_whose_adapter_was_saved_as_the_backend_died_is_completed(tmp_path
 
     async def open_and_resume() -> list[Job]:
         async with open_queue(tmp_path) as queue:
-            with queue.watch() as changing:
+            with queue.listeners.watch() as changing:
                 await queue.resume("interrupted")
                 while (await changing.get()).state is not State.COMPLETED:
                     pass
@@ -151,6 +154,69 @@ def test_a_job_whose_adapter_was_saved_as_the_backend_died_is_completed(tmp_path
     jobs = asyncio.run(open_and_resume())
     assert [job.state for job in jobs] == [State.COMPLETED, State.COMPLETED]
     assert [job.adapter_path for job in jobs] == [str(tmp_path / "adapters" / job.id) for job in jobs]
+
+
+def test_a_worker_that_does_not_hear_a_stop_is_killed_and_the_next_job_runs(tmp_path: Path, child: Path) -> None:
+    async def stop_the_first() -> tuple[list[State], list[str]]:
+        async with open_queue(tmp_path) as queue:
+            first, _ = await queue.submit(plan_in(tmp_path))
+            second, _ = await queue.submit(plan_in(tmp_path))
+            await asyncio.to_thread(wait_until, child.exists, "the worker has a child")
+            with queue.listeners.watch() as changing:
+                await queue.stop(first.id)
+                while (await changing.get()).id != second.id:
+                    pass
+            told = [event.message for _, event in await queue.events(first.id) if isinstance(event, Note)]
+            return [job.state for job in await queue.jobs()], told
+
+    assert asyncio.run(stop_the_first()) == ([State.STOPPED, State.RUNNING], [OVERDUE])
+
+
+@pytest.mark.parametrize(
+    ("wishes", "state"),
+    [
+        (("pause", "stop"), State.STOPPED),
+        (("stop", "pause"), State.PAUSED),
+        (("pause", "resume"), State.QUEUED),
+        (("pause", "resume", "stop"), State.STOPPED),
+    ],
+)
+def test_of_several_wishes_the_last_counts(tmp_path: Path, child: Path, wishes: tuple[str, ...], state: State) -> None:
+    async def wish() -> State:
+        async with open_queue(tmp_path) as queue:
+            job, _ = await queue.submit(plan_in(tmp_path))
+            await asyncio.to_thread(wait_until, child.exists, "the worker has a child")
+            with queue.listeners.watch() as changing:
+                for name in wishes:
+                    await getattr(queue, name)(job.id)
+                return (await changing.get()).state
+
+    assert asyncio.run(wish()) is state
+
+
+def test_what_was_wished_holds_when_the_backend_stops_meanwhile(tmp_path: Path, child: Path) -> None:
+    async def pause_and_close() -> None:
+        async with open_queue(tmp_path) as queue:
+            job, _ = await queue.submit(plan_in(tmp_path))
+            await asyncio.to_thread(wait_until, child.exists, "the worker has a child")
+            await queue.pause(job.id)
+
+    asyncio.run(pause_and_close())
+    assert states(tmp_path) == [State.PAUSED]
+
+
+def test_what_was_saved_or_removed_by_half_when_the_backend_died_is_gone_at_the_next_start(tmp_path: Path) -> None:
+    adapters = Folders(tmp_path).adapters
+    for name in (".a1.partial", "a2.partial", ".a3.0123abcd.leaving", "whole"):
+        (adapters / name).mkdir(parents=True)
+        (adapters / name / "adapter_config.json").write_text("{}")
+
+    async def open_only() -> None:
+        async with open_queue(tmp_path) as queue:
+            await queue.open()
+
+    asyncio.run(open_only())
+    assert [path.name for path in adapters.iterdir()] == ["whole"]
 
 
 @pytest.mark.usefixtures("child")
@@ -183,7 +249,7 @@ def test_a_worker_that_cannot_be_started_fails_its_job(
     async def run() -> str:
         async with open_queue(tmp_path) as queue:
             job, _ = await queue.submit(plan_in(tmp_path))
-            with queue.follow(job.id) as arriving:
+            with queue.listeners.follow(job.id) as arriving:
                 while not (job := await queue.job(job.id)).state.ended:
                     await arriving.get()
             assert job.error is not None
@@ -191,6 +257,66 @@ def test_a_worker_that_cannot_be_started_fails_its_job(
 
     assert asyncio.run(run()) == "training-not-started"
     assert states(tmp_path) == [State.FAILED]
+
+
+@contextmanager
+def full_disk(folder: Path, *, only: str = "") -> Iterator[None]:
+    """Have the database of jobs refuse what is told of a job, as it does on a full disk; `only` events that say so."""
+    database = sqlite3.connect(Folders(folder).store)
+    with closing(database):
+        database.executescript(
+            f"CREATE TRIGGER full BEFORE INSERT ON events WHEN NEW.line LIKE '%{only}%' "
+            "BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END"
+        )
+        yield
+        database.executescript("DROP TRIGGER full")
+
+
+def test_a_worker_that_cannot_be_kept_account_of_fails_its_job_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note = to_line(Note(time=now(), level="INFO", message="too much"))
+    worker = tmp_path / "worker"
+    worker.write_text(f"#!/bin/sh\necho '{note}'\nsleep 1000\n")
+    worker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(worker))
+
+    async def run() -> list[Job]:
+        async with open_queue(tmp_path) as queue:
+            await queue.open()
+            with queue.listeners.watch() as changing, full_disk(tmp_path, only="too much"):
+                jobs = [(await queue.submit(plan_in(tmp_path)))[0] for _ in range(2)]
+                while (await changing.get()).id != jobs[1].id:
+                    pass
+                return await queue.jobs()
+
+    first, second = asyncio.run(run())
+    assert (first.state, second.state) == (State.FAILED, State.RUNNING)
+    assert first.error is not None
+    assert first.error["code"] == "jobs-not-kept"
+    assert "disk is full" in first.error["message"]
+
+
+def test_a_job_that_ends_on_a_full_disk_is_written_down_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(queue_module, "STORE_SECONDS", 0.01)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+
+    async def run() -> list[State]:
+        async with open_queue(tmp_path) as queue:
+            await queue.open()
+            with queue.listeners.watch() as changing:
+                with full_disk(tmp_path, only="failed"):
+                    for _ in range(2):
+                        await queue.submit(plan_in(tmp_path))
+                    await asyncio.to_thread(wait_until, lambda: "disk is full" in caplog.text, "it was said")
+                    before = [job.state for job in await queue.jobs()]
+                while not all(job.state.ended for job in await queue.jobs()):
+                    await changing.get()
+            return [*before, *(job.state for job in await queue.jobs())]
+
+    assert asyncio.run(run()) == [State.RUNNING, State.QUEUED, State.FAILED, State.FAILED]
 
 
 @pytest.mark.parametrize(
