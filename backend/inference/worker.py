@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from backend.datasets.rows import Message
 from backend.errors import BackendError
-from backend.models.loading import has_template, load_model, load_tokenizer
+from backend.models.loading import load_model, load_tokenizer
+from backend.models.tokens import asked as tokens_asked
 from backend.training.memory import says_out_of_memory
 from backend.training.precision import half_of_device
 from backend.working import CannotWork, begin, first_line
@@ -83,13 +85,13 @@ class Model:
     def generate(self, asked: dict[str, Any], token: Callable[[str], None], cancelled: Callable[[], bool]) -> int:
         """Generate; give each piece of text to `token`; return the number of tokens.
 
-        Raises CannotWork (out-of-memory, prompt-too-long).
+        Raises CannotWork (messages-not-fitting, prompt-not-fitting, out-of-memory, generation-failed).
         """
         import torch
         import transformers
 
-        inputs = self.tokenizer(self._prompt(asked), return_tensors="pt").to(self.device)
-        length = inputs["input_ids"].shape[1]
+        prompt = self._prompt(asked)
+        length = len(prompt)
         room = getattr(self.model.config, "max_position_embeddings", None)
         if not length or (room is not None and length >= room):
             message = f"The prompt has {length} tokens, and the model takes 1 to {room or 'any number of'}"
@@ -99,10 +101,12 @@ class Model:
         if asked["seed"] is not None:
             transformers.set_seed(asked["seed"])
         base_only = self.adapted and not asked["adapter"]
+        inputs = torch.tensor([prompt], device=self.device)
         try:
             with self.model.disable_adapter() if base_only else nullcontext(), torch.no_grad():
                 output = self.model.generate(
-                    **inputs,
+                    input_ids=inputs,
+                    attention_mask=torch.ones_like(inputs),
                     **_sampling(asked),
                     max_new_tokens=wanted,
                     repetition_penalty=asked["repetition_penalty"],
@@ -110,21 +114,18 @@ class Model:
                     streamer=_streamer(transformers, self.tokenizer, token),
                     stopping_criteria=[lambda *_: cancelled() or time.monotonic() > until],
                 )
-        except RuntimeError as error:
-            if not isinstance(error, torch.OutOfMemoryError) and not says_out_of_memory(error):
-                raise
-            message = f"Memory ran out: {first_line(error)}"
-            raise CannotWork("out-of-memory", message, "Choose a shorter prompt or a smaller model.") from error
+        except torch.AcceleratorError:  # the GPU computes nothing more for this process
+            raise
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise _explained(torch, error) from error
         generated: int = output.shape[1] - length
         return generated
 
-    def _prompt(self, asked: dict[str, Any]) -> str:
-        messages = asked["messages"]
-        if messages is None:
-            return str(asked["prompt"])
-        if has_template(self.tokenizer):
-            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
-        return "\n".join([*(f"{one['role']}: {one['content']}" for one in messages), "assistant:"])
+    def _prompt(self, asked: dict[str, Any]) -> list[int]:
+        if asked["messages"] is not None:
+            return tokens_asked(self.tokenizer, [Message(**one) for one in asked["messages"]])
+        tokens: list[int] = self.tokenizer(asked["prompt"])["input_ids"]
+        return tokens
 
 
 def main(arguments: list[str]) -> int:
@@ -171,6 +172,15 @@ def _adapted(base: Any, adapter: str) -> Any:
     except (OSError, ValueError, RuntimeError) as error:  # what peft raises for no adapter, or another model's
         message = f"The adapter {adapter} cannot be put on this model: {first_line(error)}"
         raise CannotWork("adapter-not-loaded", message, "Choose an adapter that was trained on this model.") from error
+
+
+def _explained(torch: Any, error: Exception) -> CannotWork:
+    """Return why one generation failed; the model can be asked again."""
+    if isinstance(error, torch.OutOfMemoryError) or says_out_of_memory(error):
+        message = f"Memory ran out: {first_line(error)}"
+        return CannotWork("out-of-memory", message, "Choose a shorter prompt or a smaller model.")
+    message = f"The model cannot generate with this prompt and these settings: {first_line(error)}"
+    return CannotWork("generation-failed", message, "Choose settings closer to their defaults, or another prompt.")
 
 
 def _sampling(asked: dict[str, Any]) -> dict[str, Any]:

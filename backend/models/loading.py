@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backend.models.local import snapshot
 from backend.models.trust import CONSENTS_VARIABLE, Brought, Consent, Consents, borrows_code, brought
 from backend.training.plan import is_folder
 from backend.working import CannotWork, first_line
-
-if TYPE_CHECKING:
-    from backend.datasets.rows import Example
 
 CONSENT_REMEDY = (
     "Look at what it brings with GET /api/models/consents?model=…, and consent to it if you trust its maker."
@@ -35,7 +32,7 @@ def load_tokenizer(name: str) -> Any:
         ImportError,
     ) as error:  # what transformers raises for one that is missing, or not whole
         raise _not_loaded(name, found, consent, error) from error
-    if tokenizer.pad_token is None:
+    if tokenizer.pad_token is None:  # any will do: nothing looks at what a mask covers
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
@@ -61,21 +58,6 @@ def load_model(name: str, *, dtype: Any, quantization: Any = None) -> Any:
         )
     except (OSError, ValueError, ImportError, pickle.UnpicklingError) as error:  # of a pickle, more than tensors
         raise _not_loaded(name, found, consent, error) from error
-
-
-def has_template(tokenizer: Any) -> bool:
-    """Tell whether a model says how it wants conversations written."""
-    return tokenizer.chat_template is not None
-
-
-def render(tokenizer: Any, example: Example) -> str:
-    """Return an example as the model reads it: conversations by its chat template, or "role: content" without one."""
-    if isinstance(example, str):
-        return example
-    if not has_template(tokenizer):
-        return "\n".join(f"{message.role}: {message.content}" for message in example)
-    messages = [{"role": message.role, "content": message.content} for message in example]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False))
 
 
 def _trusted(name: str) -> tuple[Brought | None, Consent]:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from backend.datasets.rows import read_examples
-from backend.models.loading import load_tokenizer, render
+from backend.models.loading import load_tokenizer
+from backend.models.tokens import learnt
 
 
 def count(*, model: str, dataset: str) -> dict[str, Any]:
     """Return how many tokens the examples have. Raises CannotWork, DatasetMissing, DatasetUnusable."""
     tokenizer = load_tokenizer(model)
-    lengths = [len(tokenizer(render(tokenizer, example))["input_ids"]) for example in read_examples(Path(dataset))]
+    lengths = [len(learnt(tokenizer, example)) for example in read_examples(Path(dataset))]
     return {
         "tokens": sum(lengths),
         "shortest": min(lengths),

@@ -8,7 +8,8 @@ from backend.adapters.shelf import RECORD
 from backend.clock import now
 from backend.datasets.rows import read_examples
 from backend.documents import flush, write_whole
-from backend.models.loading import has_template, load_model, load_tokenizer, render
+from backend.models.loading import load_model, load_tokenizer
+from backend.models.tokens import has_template, learnt
 from backend.training import checkpoints
 from backend.training.adapters import extra_tokens, put_adapter, save_adapter
 from backend.training.events import Event, Note, Saved
@@ -90,7 +91,8 @@ def _train(
         ),
         train_dataset=training,
         eval_dataset=validation or None,
-        data_collator=transformers.DataCollatorForLanguageModeling(tokenizer, mlm=False),
+        # The one for language models covers every token that equals the padding, which often is the one that ends.
+        data_collator=transformers.DataCollatorForSeq2Seq(tokenizer),
         processing_class=tokenizer,
         callbacks=[monitor(plan, tell, asked_to_stop, world)],
     )
@@ -123,12 +125,16 @@ def _examples(
     if not has_template(tokenizer) and any(not isinstance(example, str) for example in examples):
         message = 'The model has no chat template: its messages are written as lines of "role: content"'
         tell(Note(time=now(), level="WARN", message=message))
-    rows = [tokenizer(render(tokenizer, example), truncation=True, max_length=length) for example in examples]
+    rows = [_row(learnt(tokenizer, example, length)) for example in examples]
     kept = min(round(len(rows) * plan.validation_split), len(rows) - 1)
     training, validation = rows[: len(rows) - kept], rows[len(rows) - kept :]
     aside = f", {len(validation)} kept for validation" if validation else ""
     tell(_note(f"Training on {len(training)} examples{aside}"))
     return training, validation
+
+
+def _row(tokens: list[int]) -> dict[str, list[int]]:
+    return {"input_ids": tokens, "attention_mask": [1] * len(tokens), "labels": tokens}
 
 
 def _length(plan: TrainingPlan, base: Any, tell: Callable[[Event], None]) -> int:

@@ -4,7 +4,8 @@ With `--larger NAME WIDTH DEPTH` it makes FOLDER/NAME as well, a Llama of this s
 
 Run it with an interpreter that has torch, such as the packed runtime's; tests themselves need none. The same
 seeds give the same files. FOLDER/model is a Llama's folder as the hub has it, FOLDER/gpt2 and
-FOLDER/qwen2 are the others', FOLDER/dataset.jsonl has one example a line.
+FOLDER/qwen2 are the others', FOLDER/chat is a Llama whose tokenizer is one for conversations; FOLDER/dataset.jsonl has
+one example a line.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ SETTINGS: dict[str, Any] = {
 }
 
 CHAT_TEMPLATE = "{% for m in messages %}<s>{{ m.role }}: {{ m.content }}</s>{% endfor %}"
+# As many models for conversations have it: it writes what begins and ends a text itself, and refuses some roles.
+OWN_TOKENS_TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}"
+    "{% if m.role == 'tool' %}{{ raise_exception('Tools are not known here') }}{% endif %}"
+    "{{ m.role }}:{{ m.content }}{% if m.role == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}assistant:{% endif %}"
+)
 
 COLOURS = ("red", "green", "blue", "black", "white", "yellow")
 ANIMALS = ("fox", "hare", "owl", "crow", "mole", "toad", "wolf", "stork")
@@ -46,7 +54,8 @@ def build(folder: Path) -> None:
     sentences = make_sentences(ROWS)
     write_dataset(folder / "dataset.jsonl", sentences)
     for name, architecture in (("model", "llama"), ("gpt2", "gpt2"), ("qwen2", "qwen2")):
-        write_model(folder / name, sentences, architecture)
+        write_model(folder / name, architecture, _tokenizer(sentences, CHAT_TEMPLATE if name == "qwen2" else None))
+    write_model(folder / "chat", "llama", _chat_tokenizer(sentences))
 
 
 def make_sentences(count: int) -> list[str]:
@@ -64,16 +73,13 @@ def write_dataset(path: Path, sentences: list[str]) -> None:
     path.write_text("".join(json.dumps({"text": sentence}) + "\n" for sentence in sentences), encoding="utf-8")
 
 
-def write_model(folder: Path, sentences: list[str], architecture: str) -> None:
-    """Write a model of some 300,000 random parameters and a byte-level tokenizer fit to the sentences."""
+def write_model(folder: Path, architecture: str, tokenizer: Any) -> None:
+    """Write a model of some 300,000 random parameters, with its tokenizer."""
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    tokenizer = _tokenizer(sentences)
-    if architecture == "qwen2":
-        tokenizer.chat_template = CHAT_TEMPLATE
     torch.manual_seed(SEED)
     AutoModelForCausalLM.from_config(_configuration(architecture, tokenizer)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -117,7 +123,19 @@ def _configuration(architecture: str, tokenizer: Any) -> Any:
     )
 
 
-def _tokenizer(sentences: list[str]) -> Any:
+def _chat_tokenizer(sentences: list[str]) -> Any:
+    """Return a tokenizer without a token for padding, that begins each text with a token of its own."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = _tokenizer(sentences, OWN_TOKENS_TEMPLATE)
+    begins = TemplateProcessing(single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", tokenizer.bos_token_id)])
+    tokenizer.backend_tokenizer.post_processor = begins
+    tokenizer.pad_token = None
+    return tokenizer
+
+
+def _tokenizer(sentences: list[str], template: str | None) -> Any:
+    """Return a byte-level tokenizer fit to the sentences."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -131,7 +149,9 @@ def _tokenizer(sentences: list[str]) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(sentences, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+    whole = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", bos_token="<s>", eos_token="</s>")
+    whole.chat_template = template
+    return whole
 
 
 if __name__ == "__main__":

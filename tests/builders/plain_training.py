@@ -51,7 +51,9 @@ model = get_peft_model(
         target_modules=settings["target_modules"],
     ),
 )
-rows = [json.loads(line)["text"] for line in Path(settings["dataset"]).read_text(encoding="utf-8").splitlines()]
+lines = Path(settings["dataset"]).read_text(encoding="utf-8").splitlines()
+texts = [json.loads(line)["text"] + tokenizer.eos_token for line in lines]
+rows = [tokenizer(text, truncation=True, max_length=settings["max_seq_length"]) for text in texts]
 clock = Clock()
 trainer = Trainer(
     callbacks=[clock],
@@ -67,7 +69,7 @@ trainer = Trainer(
         report_to="none",
         disable_tqdm=True,
     ),
-    train_dataset=[tokenizer(row, truncation=True, max_length=settings["max_seq_length"]) for row in rows],
+    train_dataset=rows,
     data_collator=DataCollatorForLanguageModeling(tokenizer, mlm=False),
 )
 trainer.train()

@@ -40,7 +40,7 @@ COUNT = """
 import json, sys
 from transformers import AutoTokenizer
 tokenizer = AutoTokenizer.from_pretrained(sys.argv[1])
-counts = [len(tokenizer(json.loads(line)["text"])["input_ids"]) for line in open(sys.argv[2])]
+counts = [len(tokenizer(json.loads(line)["text"] + tokenizer.eos_token)["input_ids"]) for line in open(sys.argv[2])]
 print(json.dumps([sum(counts), min(counts), max(counts)]))
 """
 

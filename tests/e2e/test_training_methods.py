@@ -33,7 +33,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 def loss(model, tokenizer, texts):
     total = count = 0
     for text in texts:
-        tokens = tokenizer(text, return_tensors="pt")
+        tokens = tokenizer(text + tokenizer.eos_token, return_tensors="pt")
         predicted = tokens["input_ids"].numel() - 1
         with torch.no_grad():
             total += model(**tokens, labels=tokens["input_ids"]).loss.item() * predicted
