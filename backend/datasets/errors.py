@@ -62,13 +62,16 @@ class DatasetNotStored(RequestError):
 
 
 class DatasetInUse(RequestError):
-    """A job that has not ended still needs the dataset."""
+    """A job that has not completed still needs the dataset."""
 
     code = "dataset-in-use"
     status = 409
 
-    def __init__(self, dataset_id: str, job_id: str) -> None:
-        super().__init__(f"Job {job_id} needs dataset {dataset_id}", "Stop the job first, or wait until it has ended.")
+    def __init__(self, dataset_id: str, job_id: str, state: str) -> None:
+        super().__init__(
+            f"Job {job_id} needs dataset {dataset_id}: it is {state}",
+            "Wait until the job has completed, or stop it and delete it first.",
+        )
 
 
 class UploadTooLarge(RequestError):

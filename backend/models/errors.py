@@ -37,4 +37,7 @@ class ModelInUse(RequestError):
     status = 409
 
     def __init__(self, model: str, user: str) -> None:
-        super().__init__(f"The model {model} is in use: {user}", "Wait for it, or end it, and delete the model then.")
+        super().__init__(
+            f"The model {model} is in use: {user}",
+            "Wait until it is done, or end it (a job: delete it), and delete the model then.",
+        )

@@ -89,8 +89,8 @@ async def delete(dataset_id: str, parts: Parts) -> dict[str, str]:
     """Remove a dataset that no job will need any more."""
     path = Path((await asyncio.to_thread(parts.datasets.get, dataset_id)).path)
     for job in await parts.queue.jobs():
-        if not job.state.ended and job.plan.dataset == path:
-            raise DatasetInUse(dataset_id, job.id)
+        if job.state.needs_material and job.plan.dataset == path:
+            raise DatasetInUse(dataset_id, job.id, job.state)
     await asyncio.to_thread(parts.datasets.delete, dataset_id)
     return {"id": dataset_id, "status": "deleted"}
 

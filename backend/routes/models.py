@@ -113,10 +113,10 @@ async def _delete(model: str, parent: Path, name: str, parts: Services) -> dict[
 
 
 async def _require_unused(model: str, parts: Services) -> None:
-    """Raise ModelInUse while a job, a loaded model or a download works with a model."""
+    """Raise ModelInUse while a job that has not completed, a loaded model or a download works with a model."""
     for job in await parts.queue.jobs():
-        if not job.state.ended and job.plan.model == model:
-            raise ModelInUse(model, f"job {job.id} trains on it")
+        if job.state.needs_material and job.plan.model == model:
+            raise ModelInUse(model, f"job {job.id}, which is {job.state}, trains on it")
     if any(entry.base == model for entry in parts.inference.loaded()):
         raise ModelInUse(model, "it is loaded")
     if parts.downloads.fetches(model):

@@ -64,6 +64,20 @@ def test_the_same_file_again_is_the_same_dataset(backend: Backend) -> None:
     assert upload(backend, ROWS, "rows.txt").json()["id"] != first["id"]  # as text, it says something else
 
 
+def test_a_dataset_is_kept_while_a_job_could_go_on_with_it(backend: Backend, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    dataset = upload(backend, b'{"text": "needed"}\n').json()
+    job_id = backend.train(model=str(tmp_path), dataset=dataset["id"])
+    backend.post(f"/api/training/{job_id}/stop")
+    state = backend.wait_for_job(job_id, "stopped", "failed")["state"]
+    refused = backend.call("DELETE", f"/api/datasets/{dataset['id']}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "dataset-in-use")
+    assert f"Job {job_id}" in refused.json()["message"]
+    assert state in refused.json()["message"]
+    backend.call("DELETE", f"/api/training/{job_id}")
+    assert backend.call("DELETE", f"/api/datasets/{dataset['id']}").json()["status"] == "deleted"
+
+
 def test_a_preview_shows_examples_as_text(backend: Backend) -> None:
     said = {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]}
     content = "".join(json.dumps(row) + "\n" for row in (said, {"prompt": "q", "completion": "a"}, {"text": "t"}))

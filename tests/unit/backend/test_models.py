@@ -59,7 +59,7 @@ def test_no_name_leads_out_of_the_models_folder(backend: Backend, name: str) -> 
     assert len(list(backend.data_dir.glob("*/*/model.safetensors"))) == 3
 
 
-def test_a_model_that_a_job_holds_cannot_be_deleted_until_the_job_has_ended(
+def test_a_model_that_a_job_holds_cannot_be_deleted_while_the_job_could_be_resumed(
     backend: Backend, tmp_path: Path, go: Path
 ) -> None:
     snapshot = tmp_path / "cache" / "models--tester--tiny" / "snapshots" / "0123"
@@ -80,6 +80,9 @@ def test_a_model_that_a_job_holds_cannot_be_deleted_until_the_job_has_ended(
     go.touch()
     for job in (running, queued):
         backend.wait_for_job(job, "failed")
+        assert backend.call("DELETE", f"/api/models/cache/{FETCHED}").json()["code"] == "model-in-use"  # to resume
+    for job in (running, queued):
+        backend.call("DELETE", f"/api/training/{job}")
     assert backend.call("DELETE", f"/api/models/cache/{FETCHED}").json() == {"deleted": [FETCHED]}
     assert backend.call("DELETE", "/api/models/local/mine").status_code == 200
     assert not snapshot.exists()
