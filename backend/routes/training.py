@@ -45,10 +45,16 @@ async def jobs(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
 async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
     """Describe one job: its state, plan, every logged step, and how it ended."""
     found = await parts.queue.job(job_id)
-    told = replayed(event for _, event in await parts.queue.events(job_id))
+    told = [event for _, event in await parts.queue.events(job_id)]
+    return _summary(found, parts.queue) | await asyncio.to_thread(_history, found, told)
+
+
+def _history(found: Job, events: list[Event]) -> dict[str, Any]:
+    """Return a job's plan and what it told, which may be a hundred thousand steps."""
+    told = replayed(events)
     steps = [event for event in told if isinstance(event, Progress)]
     validations = [event for event in told if isinstance(event, Evaluated)]
-    return _summary(found, parts.queue) | {
+    return {
         "plan": found.plan.to_dict(),
         "metrics": [frame["data"] for step in steps for frame in frames(step) if frame["type"] == "metrics"],
         "validation": [
@@ -116,7 +122,7 @@ async def _tell_all(socket: WebSocket, queue: Queue, job_id: str) -> None:
     await socket.send_json({"type": "connected"})
     with queue.listeners.follow(job_id) as arriving:  # before reading the past, so that nothing falls between
         past = await queue.events(job_id)
-        for event in _worth_replaying(replayed(event for _, event in past)):
+        for event in await asyncio.to_thread(_worth_replaying, [event for _, event in past]):
             await _send(socket, event)
         last = past[-1][0] if past else 0
         while True:
@@ -132,6 +138,7 @@ async def _send(socket: WebSocket, event: Event) -> None:
 
 def _worth_replaying(past: list[Event]) -> list[Event]:
     """Return the events that bring a late client up to date: of states only the last, of steps the last many."""
+    past = replayed(past)
     states = [event for event in past if isinstance(event, Changed)]
     steps = [event for event in past if isinstance(event, Progress)][-REPLAYED_STEPS:]
     validations = [event for event in past if isinstance(event, Evaluated)][-REPLAYED_STEPS:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backend.clock import now
 from backend.routes.frames import frames
-from backend.training.events import Progress, from_line, to_line
+from backend.training.events import Evaluated, Progress, from_line, to_line
 
 STEP = Progress(
     time=now(),
@@ -55,6 +55,11 @@ def test_both_monitors_hear_all_that_they_read() -> None:
     }
     assert metrics["gpu_utilization"] == [97, 96]
     assert metrics["gpu_memory_used"] == [5 * 1024**3, 6 * 1024**3]
+
+
+def test_a_validation_is_told_by_the_name_that_the_app_reads() -> None:
+    (frame,) = frames(Evaluated(time=now(), step=20, loss=1.5, perplexity=4.5))
+    assert frame == {"type": "training_update", "data": {"step": 20, "valLoss": 1.5}}
 
 
 def test_what_is_not_known_is_absent_and_never_null() -> None:
