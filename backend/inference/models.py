@@ -14,14 +14,13 @@ from backend.adapters.shelf import WEIGHTS
 from backend.clock import now
 from backend.errors import EngineArriving
 from backend.inference.errors import ModelNotLoaded
-from backend.inference.process import LoadedModel
+from backend.inference.process import LOG_NAME, LoadedModel
 from backend.models.errors import ModelMissing
 from backend.training.plan import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOG_NAME = "inference.log"
 UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 log = logging.getLogger(__name__)
@@ -91,12 +90,12 @@ class Models:
                 return entry
         raise ModelNotLoaded(name)
 
-    def last_answer(self, name: str) -> str:
-        """Return what a model generated last; empty if it is not loaded, or has not answered yet."""
+    def answer_to(self, name: str, words: str) -> str | None:
+        """Return what a model answered last to these words; None if it is not loaded, or was not asked them lately."""
         try:
-            return self.get(name).model.last_answer
+            return self.get(name).model.answer_to(words)
         except ModelNotLoaded:
-            return ""
+            return None
 
     async def unload(self, name: str) -> Entry:
         """End a model's process. Raises ModelNotLoaded."""

@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
 GENERATION_SECONDS = 600.0
-ENDED: dict[str, Any] = {
-    "code": "inference-ended",
-    "message": "The process that held this model has ended, most often since memory ran out",
-    "remedy": "Load the model again, or a smaller one.",
-    "detail": None,
-}
+LOG_NAME = "inference.log"
+REMEMBERED = 100  # answers of a model; each client saves its own soon after it came
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +35,11 @@ class Question:
     seed: int | None = None
     adapter: bool = True
     seconds: float = GENERATION_SECONDS
+
+    @property
+    def words(self) -> str:
+        """What a person asked: the prompt, or the last message."""
+        return self.messages[-1]["content"] if self.messages else self.prompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,8 @@ class LoadedModel:
         self._reader = asyncio.create_task(self._read())
         self.memory_mb = 0.0
         self.device = ""
-        self.last_answer = ""
+        self._answers: dict[str, str] = {}  # the last ones, by what was asked
+        self._ended: dict[str, Any] = {}
 
     @classmethod
     async def start(cls, model: str, adapter: str, log: IO[bytes]) -> LoadedModel:
@@ -95,25 +97,35 @@ class LoadedModel:
         answered = False
         try:
             if not self.lives:
-                raise TaskFailed(**ENDED)
+                raise TaskFailed(**self._ended)
             self._ask(id=request_id, act="generate", **asdict(question))
             while (event := await events.get())["event"] == "token":
                 yield event["token"]
             answered = True
             if event["event"] == "failed":
                 raise TaskFailed(**event["error"])
-            self.last_answer = event["text"]
+            self._remember(question.words, event["text"])
             yield Answer(text=event["text"], tokens=event["tokens"], seconds=event["seconds"])
         finally:
             del self._listeners[request_id]
             if self.lives and not answered:
                 self._ask(id=request_id, act="cancel")
 
+    def answer_to(self, words: str) -> str | None:
+        """Return what the model answered last to these words, or None if it was not asked them lately."""
+        return self._answers.get(words)
+
     async def close(self) -> None:
         """End the process: whatever it held is free when this returns."""
         host.kill_group(self._process.pid)
         await self._process.wait()
         await self._reader
+
+    def _remember(self, words: str, answer: str) -> None:
+        self._answers.pop(words, None)
+        self._answers[words] = answer
+        if len(self._answers) > REMEMBERED:
+            del self._answers[next(iter(self._answers))]
 
     def _ask(self, **request: Any) -> None:
         assert self._process.stdin is not None
@@ -126,5 +138,16 @@ class LoadedModel:
             listener = self._listeners.get(event["id"]) if "id" in event else self._loading
             if listener is not None:
                 listener.put_nowait(event)
+        self._ended = _ended(await self._process.wait())
         for listener in (*self._listeners.values(), self._loading):
-            listener.put_nowait({"event": "failed", "error": ENDED})
+            listener.put_nowait({"event": "failed", "error": self._ended})
+
+
+def _ended(status: int) -> dict[str, Any]:
+    """Return the error that a model's process has ended with an exit status."""
+    message = f"The process that held this model has ended with status {status}"
+    remedy = f"Look at the last lines of {LOG_NAME}, and load the model again."
+    if host.was_killed(status):
+        message = "The system ended the process that held this model, most often since memory ran out"
+        remedy = "Load the model again, or a smaller one."
+    return TaskFailed("inference-ended", message, remedy).to_dict()

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from backend.clock import now
 from backend.documents import NAME
+from backend.inference.models import Models
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api/inference")
@@ -38,13 +39,11 @@ def conversations(parts: Parts) -> list[dict[str, Any]]:
 @router.post("/conversation/save")
 def save(said: Said, parts: Parts) -> dict[str, Any]:
     """Add a message."""
-    content = said.content or ""
-    if said.role == "assistant" and said.model_id:
-        # The app sends the answer before this one: what the model said last is the truth.
-        content = parts.inference.last_answer(said.model_id) or content
-    message = {"role": said.role, "content": content, "timestamp": now(), "model_id": said.model_id}
+    message = {"role": said.role, "content": said.content or "", "timestamp": now(), "model_id": said.model_id}
 
     def add(document: dict[str, Any] | None) -> dict[str, Any]:
+        if said.role == "assistant" and said.model_id and document is not None:
+            message["content"] = _answer(message["content"], document["messages"], said.model_id, parts.inference)
         begun = document or {
             "conversation_id": said.conversation_id,
             "created_at": message["timestamp"],
@@ -68,3 +67,10 @@ def delete(conversation_id: str, parts: Parts) -> dict[str, str]:
     """Remove a conversation."""
     parts.conversations.delete(conversation_id)
     return {"conversation_id": conversation_id, "status": "deleted"}
+
+
+def _answer(content: str, messages: list[dict[str, Any]], model_id: str, models: Models) -> str:
+    """Return what a model said: the app sends the answer before that one, and an empty text at first."""
+    before = next((one["content"] for one in reversed(messages) if one["role"] == "assistant"), "")
+    asked = next((one["content"] for one in reversed(messages) if one["role"] == "user"), "")
+    return (models.answer_to(model_id, asked) or content) if content == before else content

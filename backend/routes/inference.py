@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import Coroutine
 from contextlib import aclosing, suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
+from fastapi import APIRouter, Depends, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field, ValidationError, model_validator
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from backend.errors import BackendError, RequestInvalid
 from backend.inference.process import Answer, LoadedModel, Question
@@ -15,6 +18,8 @@ from backend.services import Services, services
 router = APIRouter(prefix="/api/inference")
 
 Parts = Annotated[Services, Depends(services)]
+Result = TypeVar("Result")
+GONE = 499  # as nginx logs it: nobody reads this answer
 
 
 class Load(BaseModel):
@@ -42,10 +47,10 @@ class Generate(BaseModel):
     prompt: str = ""
     messages: list[Said] | None = Field(default=None, min_length=1)
     max_tokens: int = Field(default=256, ge=1, le=32_768)
-    temperature: float = Field(default=0.7, ge=0, le=5)
+    temperature: Annotated[float, Field(ge=0.01, le=5)] | Literal[0] = 0.7  # of less, a computer's floats overflow
     top_p: float = Field(default=0.9, gt=0, le=1)
     top_k: int = Field(default=50, ge=0, le=100_000)
-    repetition_penalty: float = Field(default=1.1, gt=0, le=10)
+    repetition_penalty: float = Field(default=1.1, ge=0.1, le=10)
     seed: int | None = Field(default=None, ge=0, lt=2**32)
 
     @model_validator(mode="before")
@@ -79,21 +84,28 @@ async def unload(model_id: str, parts: Parts) -> dict[str, Any]:
     return (await parts.inference.unload(model_id)).to_dict() | {"status": "unloaded"}
 
 
-@router.post("/generate")
-async def generate(body: Generate, parts: Parts) -> dict[str, Any]:
-    """Generate, and answer when it is done."""
-    return _told(body.model_id, await _whole(parts.inference.get(body.model_id).model, body.question()))
+@router.post("/generate", response_model=dict[str, Any])
+async def generate(body: Generate, request: Request, parts: Parts) -> dict[str, Any] | Response:
+    """Generate, and answer when it is done; a client that goes away cancels."""
+    try:
+        answer = await _unless_gone(request.receive, _whole(parts.inference.get(body.model_id).model, body.question()))
+    except ClientDisconnect:
+        return Response(status_code=GONE)
+    return _told(body.model_id, answer)
 
 
-@router.post("/compare")
-async def compare(body: Generate, parts: Parts) -> dict[str, Any]:
-    """Generate twice: by the base model alone, and with its adapter."""
+@router.post("/compare", response_model=dict[str, Any])
+async def compare(body: Generate, request: Request, parts: Parts) -> dict[str, Any] | Response:
+    """Generate twice: by the base model alone, and with its adapter. A client that goes away cancels."""
     entry = parts.inference.get(body.model_id)
     if not entry.adapter:
         reason = "this model was loaded without an adapter to compare with"
         raise RequestInvalid([{"place": "body.model_id", "reason": reason}])
-    base = await _whole(entry.model, body.question(adapter=False))
-    adapted = await _whole(entry.model, body.question())
+    try:
+        base = await _unless_gone(request.receive, _whole(entry.model, body.question(adapter=False)))
+        adapted = await _unless_gone(request.receive, _whole(entry.model, body.question()))
+    except ClientDisconnect:
+        return Response(status_code=GONE)
     return {"base": _told(entry.alias, base), "adapter": _told(entry.alias, adapted)}
 
 
@@ -114,17 +126,32 @@ async def _stream_one(socket: WebSocket, request: str, parts: Services) -> None:
     except (ValueError, RecursionError, BackendError) as error:
         await _send_error(socket, error)
         return
-    telling = asyncio.create_task(_tell(socket, model, body.question()))
-    leaving = asyncio.create_task(socket.receive())  # a disconnect is the only way to cancel that the app has
     try:
-        await asyncio.wait({telling, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if leaving.done() and leaving.result()["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect
-        await telling
+        await _unless_gone(socket.receive, _tell(socket, model, body.question()))
+    except ClientDisconnect as error:
+        raise WebSocketDisconnect from error
+
+
+async def _unless_gone(receive: Receive, work: Coroutine[Any, Any, Result]) -> Result:
+    """Return what the work returns; give it up when its client goes away, the only way to cancel that the app has.
+
+    Raises ClientDisconnect.
+    """
+
+    async def leave() -> None:
+        while (await receive())["type"] not in {"http.disconnect", "websocket.disconnect"}:
+            pass
+
+    working, leaving = asyncio.create_task(work), asyncio.create_task(leave())
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return await working
     finally:
-        for task in (telling, leaving):
+        for task in (working, leaving):
             task.cancel()
-        await asyncio.gather(telling, leaving, return_exceptions=True)
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 async def _tell(socket: WebSocket, model: LoadedModel, question: Question) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.runtime
 
+MANY = 8
 PROMPT = "The red fox"
 GREEDY: dict[str, Any] = {"prompt": PROMPT, "max_tokens": 12, "temperature": 0, "repetition_penalty": 1}
 
@@ -113,29 +115,78 @@ def test_the_same_seed_gives_the_same_text(backend: Backend, loaded: dict[str, A
     assert texts[0] == texts[1] != texts[2]
 
 
-def test_what_the_model_said_last_is_what_a_conversation_keeps(backend: Backend, loaded: dict[str, Any]) -> None:
-    answer = backend.post("/api/inference/generate", json=GREEDY | {"model_id": loaded["model_id"]}).json()
-    said = {
-        "conversation_id": "conv_1",
-        "role": "assistant",
-        "content": "the answer before",
-        "model_id": loaded["model_id"],
-    }
-    backend.post("/api/inference/conversation/save", json=said)
-    (message,) = backend.get("/api/inference/conversation/conv_1").json()["messages"]
-    assert message["content"] == answer["response"]
+def test_each_conversation_keeps_what_was_answered_in_it(backend: Backend, loaded: dict[str, Any]) -> None:
+    model = {"model_id": loaded["model_id"]}
+    prompts = ("The red fox", "The white owl", "The black crow")
+    answers = [
+        backend.post("/api/inference/generate", json=GREEDY | model | {"prompt": prompt}).json()["response"]
+        for prompt in prompts
+    ]
+    # The app sends an assistant's message as it stood before: empty at first, then the last answer.
+    for name, prompt, sent in (
+        ("conv_1", prompts[0], ""),
+        ("conv_2", prompts[1], ""),
+        ("conv_1", prompts[2], answers[0]),
+        ("conv_3", prompts[0], "as another client has it"),
+    ):
+        for role, content in (("user", prompt), ("assistant", sent)):
+            said = {"conversation_id": name, "role": role, "content": content, **model}
+            backend.post("/api/inference/conversation/save", json=said)
+    kept = [
+        [message["content"] for message in backend.get(f"/api/inference/conversation/{name}").json()["messages"][1::2]]
+        for name in ("conv_1", "conv_2", "conv_3")
+    ]
+    assert kept == [[answers[0], answers[2]], [answers[1]], ["as another client has it"]]
 
 
 def test_who_goes_away_cancels_and_the_next_is_answered(backend: Backend, endless: Path) -> None:
     entry = load(backend, endless)
-    with backend.websocket("/api/inference/stream") as socket:
-        request = {"model_id": entry["model_id"], "prompt": PROMPT, "max_tokens": 32_768, "temperature": 0}
-        socket.send(json.dumps(request))
-        while json.loads(socket.recv(timeout=DEADLINE))["type"] != "token":
-            pass
-    # Were it still generating, this would have to wait for the rest of 32,768 tokens.
+    for _ in range(MANY):
+        with backend.websocket("/api/inference/stream") as socket:
+            request = {"model_id": entry["model_id"], "prompt": PROMPT, "max_tokens": 32_768, "temperature": 0}
+            socket.send(json.dumps(request))
+            while json.loads(socket.recv(timeout=DEADLINE))["type"] != "token":
+                pass
+    # Were they still generated, this would have to wait for MANY times 32,768 tokens.
     assert backend.post("/api/inference/generate", json=GREEDY | {"model_id": entry["model_id"]}).status_code == 200
     assert backend.get("/api/health").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["generate", "compare"])
+def test_who_gives_up_a_request_cancels_it(backend: Backend, endless: Path, trained: dict[str, Any], path: str) -> None:
+    entry = load(backend, endless, trained["adapter_path"])
+    request = {"model_id": entry["model_id"], "prompt": PROMPT, "max_tokens": 32_768, "temperature": 0}
+    headers = backend.headers | {"Content-Type": "application/json"}
+    # One alone might end before DEADLINE; so many do not.
+    for _ in range(MANY):
+        connection = HTTPConnection(backend.host, timeout=DEADLINE)
+        connection.request("POST", f"/api/inference/{path}", json.dumps(request), headers)
+        connection.close()
+    assert backend.post("/api/inference/generate", json=GREEDY | {"model_id": entry["model_id"]}).status_code == 200
+
+
+def test_a_generation_that_fails_fails_alone(backend: Backend, material: Path) -> None:
+    broken = material / "broken"
+    broken.mkdir()
+    for path in (material / "model").iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    config = json.loads((broken / "config.json").read_text())
+    run_to_nan = config | {"rms_norm_eps": float("nan")}  # so that no probability is a number
+    (broken / "config.json").write_text(json.dumps(run_to_nan))
+    entry = load(backend, broken)
+    for _ in range(2):
+        body = {"model_id": entry["model_id"], "prompt": PROMPT, "max_tokens": 4}
+        answer = backend.post("/api/inference/generate", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (422, "generation-failed")
+    assert psutil.pid_exists(entry["pid"])
+
+
+@pytest.mark.parametrize("wrong", [{"temperature": 1e-40}, {"temperature": -1}, {"repetition_penalty": 1e-40}])
+def test_settings_that_no_float_can_hold_are_refused(
+    backend: Backend, loaded: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    answer = backend.post("/api/inference/generate", json=GREEDY | {"model_id": loaded["model_id"]} | wrong)
+    assert (answer.status_code, answer.json()["code"]) == (422, "request-invalid")
 
 
 def test_unloading_ends_the_process_that_held_the_memory(backend: Backend, material: Path) -> None:
