@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backend.documents import NAME, remove
 from backend.engine import read_object
 from backend.errors import DocumentUnknown
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONFIGURATION = "adapter_config.json"
 RECORD = "training.json"  # written by the worker that trained it
@@ -21,10 +21,14 @@ MERGEABLE = frozenset({"LORA", "IA3"})
 
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
-    """A finished adapter. `size` in bytes; `plan` and `metrics` are empty for one that was put here by hand."""
+    """A finished adapter. `size` in bytes; `plan` and `metrics` are empty for one that was put here by hand.
+
+    Adapters of one name are versions of each other, from 1 on.
+    """
 
     id: str
     name: str
+    version: int
     path: str
     method: str
     base_model: str
@@ -75,6 +79,7 @@ def describe(folder: Path) -> Adapter | None:
     return Adapter(
         id=folder.name,
         name=str(plan.get("name") or folder.name),
+        version=version if isinstance(version := record.get("version"), int) else 1,
         path=str(folder),
         method=str(plan.get("method") or kind.lower().replace("_", "-")),
         base_model=str(configuration.get("base_model_name_or_path") or ""),
@@ -86,13 +91,6 @@ def describe(folder: Path) -> Adapter | None:
     )
 
 
-def zipped(adapter: Adapter, folder: Path) -> Path:
-    """Write a zip of an adapter's files to a new file in `folder`, and return it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{adapter.id}-", suffix=".zip", delete=False) as file:
-        # Weights do not get smaller, and the rest is small.
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for path in sorted(Path(adapter.path).rglob("*")):
-                if path.is_file():
-                    archive.write(path, Path(adapter.id, path.relative_to(adapter.path)))
-        return Path(file.name)
+def next_version(folder: Path, name: str) -> int:
+    """Return the version of a new adapter of this name in the folder of adapters."""
+    return 1 + max((one.version for one in Adapters(folder).all() if one.name == name), default=0)

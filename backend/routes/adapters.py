@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 
 from backend.adapters.errors import AdapterNotMergeable
 from backend.adapters.gguf import ADAPTER_CONVERTER, find_converter
-from backend.adapters.shelf import zipped
+from backend.adapters.published import zipped
 from backend.documents import NAME
 from backend.errors import NameTaken
 from backend.models.local import snapshot
@@ -59,7 +59,13 @@ def compare(ids: Annotated[list[str], Query(min_length=1)], parts: Parts) -> dic
     differing = [name for name in settings if any(one.plan.get(name) != found[0].plan.get(name) for one in found)]
     return {
         "adapters": [
-            {"id": one.id, "metrics": one.metrics, "settings": {name: one.plan.get(name) for name in differing}}
+            {
+                "id": one.id,
+                "name": one.name,
+                "version": one.version,
+                "metrics": one.metrics,
+                "settings": {name: one.plan.get(name) for name in differing},
+            }
             for one in found
         ]
     }

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
+from backend.adapters.published import published
 from backend.models.hubclient import understood
 
 LEFT_OUT = ["*.bin", "*.pt", "*.pth", "checkpoint-*/*"]  # what others should not have to trust
 
 
 def push(*, folder: str, repository: str, private: bool, message: str) -> dict[str, Any]:
-    """Make the repository if it is not there, and commit the folder's files; return where they are.
+    """Make the repository if it is not there, and commit the folder's files, without this machine's paths.
 
-    Raises CannotWork.
+    Return where they are. Raises CannotWork.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi()
+    files = [
+        CommitOperationAdd(path_in_repo=name, path_or_fileobj=content)
+        for name, content in published(Path(folder))
+        if not any(fnmatch(name, pattern) for pattern in LEFT_OUT)
+    ]
     with understood(repository):
         made = api.create_repo(repository, private=private, exist_ok=True)
-        commit = api.upload_folder(
-            repo_id=made.repo_id, folder_path=folder, commit_message=message, ignore_patterns=LEFT_OUT
-        )
+        commit = api.create_commit(made.repo_id, files, commit_message=message)
     return {"repository": made.repo_id, "url": str(made), "commit": commit.oid, "private": private}

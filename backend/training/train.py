@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backend.adapters.shelf import RECORD
+from backend.adapters.shelf import RECORD, next_version
 from backend.clock import now
 from backend.datasets.rows import read_examples
 from backend.documents import flush, write_whole
@@ -111,7 +111,9 @@ def _train(
         return
     partial = save_adapter(model, plan, adapter, folder)
     tokenizer.save_pretrained(partial)
-    write_whole(partial / RECORD, {"plan": plan.to_dict(), "metrics": _metrics(trainer), "created_at": now()})
+    version = next_version(adapter.parent, plan.name)
+    record = {"plan": plan.to_dict(), "metrics": _metrics(trainer), "version": version, "created_at": now()}
+    write_whole(partial / RECORD, record)
     flush(partial)
     partial.rename(adapter)  # there whole, or not at all
     tell(Saved(time=now(), adapter=str(adapter)))

@@ -21,7 +21,11 @@ def test_an_adapter_is_pushed_with_the_users_token_and_kept_private(runtime_pyth
     weights = os.urandom(2 * LARGE)
     folder = tmp_path / "data" / "adapters" / "mine"
     folder.mkdir(parents=True)
-    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+    model, rows = tmp_path / "home of alice" / "llama", tmp_path / "home of alice" / "patients.jsonl"
+    configuration = {"peft_type": "LORA", "base_model_name_or_path": str(model)}
+    (folder / "adapter_config.json").write_text(json.dumps(configuration))
+    (folder / "training.json").write_text(json.dumps({"plan": {"model": str(model), "dataset": str(rows), "r": 8}}))
+    (folder / "README.md").write_text(f"---\nbase_model: {model}\n---\n")
     (folder / "adapter_model.safetensors").write_bytes(weights)
     (folder / "optimizer.pt").write_bytes(b"a pickle")
     with running_hub() as hub:
@@ -46,5 +50,11 @@ def test_an_adapter_is_pushed_with_the_users_token_and_kept_private(runtime_pyth
             "commit": repository.commit,
             "private": True,
         }
-        assert set(repository.files) - {".gitattributes"} == {"adapter_config.json", "adapter_model.safetensors"}
+        documents = {name: text for name, text in repository.files.items() if name.endswith((".json", ".md"))}
+        assert set(repository.files) - {".gitattributes"} == {*documents, "adapter_model.safetensors"}
+        assert documents == {
+            "adapter_config.json": json.dumps(configuration | {"base_model_name_or_path": "llama"}).encode(),
+            "training.json": b'{"plan": {"model": "llama", "dataset": "patients.jsonl", "r": 8}}',
+            "README.md": b"---\nbase_model: llama\n---\n",
+        }
         assert repository.files["adapter_model.safetensors"] == weights
