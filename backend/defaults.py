@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backend.estimates import Workload, hours, memory_mb, rate
+from backend.methods import METHODS, method_of
+from backend.wizard import method_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from backend.training.plan import MethodName
+
 BYTES_OF_A_WEIGHT = 2  # weights are published in 16 bits
 USABLE = 0.9  # of the memory: the rest is the allocator's and the display's
 LARGE = 13e9  # parameters from which the learning rate is halved
+METHOD_FIELDS = ("method", "peft_method", "algorithm")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +37,7 @@ class Situation:
     average_length: float
     longest: float
     batch_wanted: int
+    method: MethodName = "lora"
 
 
 def situation(body: Mapping[str, Any]) -> Situation:
@@ -53,7 +59,22 @@ def situation(body: Mapping[str, Any]) -> Situation:
         average_length=min(longest, number(body, "avg_sequence_length", longest / 2, 1, 1e6)),
         longest=longest,
         batch_wanted=round(number(body, "target_effective_batch_size", 32, 1, 4096)),
+        method=_method(body),
     )
+
+
+def _method(body: Mapping[str, Any]) -> MethodName:
+    asked = {method_name(body[field]) for field in METHOD_FIELDS if isinstance(body.get(field), str)}
+    return next((method.id for method in METHODS if method.id in asked), "lora")
+
+
+def learning_rate(method: MethodName, parameters: float | None) -> tuple[float, str]:
+    """Return the learning rate to start from, and why; of a model of unknown size `parameters` is None."""
+    chosen = method_of(method)
+    if parameters is None or parameters < LARGE:
+        return chosen.learning_rate, chosen.rate_reason
+    size = f"{parameters / 1e9:.1f} billion parameters"
+    return chosen.learning_rate / 2, f"{chosen.rate_reason}; halved, as is usual for a model of {size}"
 
 
 def number(body: Mapping[str, Any], name: str, default: float, least: float, most: float) -> float:
@@ -69,7 +90,7 @@ def smart_defaults(now: Situation) -> dict[str, Any]:
     """Return hyper-parameters, what they will cost, and why they are what they are."""
     work = fitting(now)
     accumulation = max(1, math.ceil(now.batch_wanted / work.batch_size))
-    learning_rate = 1e-4 if now.parameters >= LARGE else 2e-4
+    rate_, reason = learning_rate(now.method, now.parameters)
     epochs = 5 if now.samples < 500 else 3 if now.samples < 10_000 else 1
     memory = memory_mb(work)
     tokens = now.samples * now.average_length * epochs
@@ -77,16 +98,21 @@ def smart_defaults(now: Situation) -> dict[str, Any]:
         "batch_size": work.batch_size,
         "gradient_accumulation_steps": accumulation,
         "effective_batch_size": work.batch_size * accumulation,
-        "learning_rate": learning_rate,
+        "learning_rate": rate_,
         "precision": work.precision,
         "quantization": work.quantization,
         "gradient_checkpointing": work.gradient_checkpointing,
         "num_epochs": epochs,
         "max_steps": math.ceil(now.samples / (work.batch_size * accumulation)) * epochs,
         "estimated_memory_mb": round(memory, 1),
+        "estimated_memory_mb_by_method": {
+            method.id: round(memory_mb(_by(method.id, work)), 1)
+            for method in METHODS
+            if now.compute_capability or not method.needs_cuda
+        },
         "memory_utilization_percent": round(100 * memory / now.memory_mb, 1),
         "estimated_training_time_hours": hours(now.parameters, tokens, rate(now.compute_capability, now.cores)),
-        "explanations": _explanations(now, work, accumulation),
+        "explanations": _explanations(now, work, accumulation) | {"learning_rate": reason},
     }
 
 
@@ -99,10 +125,13 @@ def fitting(now: Situation) -> Workload:
         parameters=now.parameters,
         batch_size=1,
         sequence_length=now.longest,
+        method=now.method,
         precision=precision(now.compute_capability),
     )
     # Quantization needs a GPU, and overwrites a choice of the user's: the last resort.
     quantizations = ("none", "8bit", "4bit") if now.compute_capability else ("none",)
+    if now.method == "qlora":
+        quantizations = ("4bit",)
     for quantization in quantizations:
         for checkpointing in (False, True):
             work = replace(work, quantization=quantization, gradient_checkpointing=checkpointing)
@@ -127,13 +156,16 @@ def _largest_batch(now: Situation, work: Workload) -> Workload:
     return work
 
 
+def _by(method: MethodName, work: Workload) -> Workload:
+    """Return the same training by another method."""
+    return replace(work, method=method, quantization="4bit" if method == "qlora" else work.quantization)
+
+
 def _explanations(now: Situation, work: Workload, accumulation: int) -> dict[str, str]:
     where = "GPU" if now.compute_capability else "main"
-    size = f"{now.parameters / 1e9:.1f} billion parameters"
     return {
         "batch_size": f"{work.batch_size} examples of {now.longest:.0f} tokens fit into "
         f"{now.memory_mb / 1024:.0f} GB of {where} memory; {accumulation} of these make one step",
-        "learning_rate": f"Usual for adapters of a model of {size}",
         "precision": {
             "fp32": "Without a GPU, halves are slower than full precision",
             "fp16": "This GPU computes halves, but not bfloat16",

@@ -5,7 +5,7 @@ P = 12 · depth · width² gives width = ∛(128 P / 12). For 7 billion that say
 
 Memory of one training, in bytes:
   weights      P × bytes of one weight (4, 2, 1 or ½)
-  adapter      1 % of P, × 16: a 32-bit weight, its gradient, and Adam's two moments
+  adapter      its share of P (LoRA and its like: 1 %), × 16: a 32-bit weight, its gradient, and Adam's two moments
   activations  tokens in a batch × depth × width × 34 (Korthikanti et al., 2022, without attention scores, 16-bit);
                with gradient checkpointing × 2 for each layer, and 34 for the one at work
   logits       tokens in a batch × 50,000 words × 8: 32-bit values and their gradient
@@ -16,9 +16,14 @@ Time: 4 × P floating-point operations a token: 2 forwards, 2 backwards through 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backend.training.plan import MethodName
 
 MIB = 1024**2
 ADAPTER_SHARE = 0.01
+SMALL_SHARES = {"ia3": 1e-4, "prefix-tuning": 1e-3, "prompt-tuning": 1e-5}
 ADAPTER_BYTES = 16
 ACTIVATION_BYTES = 34
 CHECKPOINT_BYTES = 2
@@ -35,11 +40,12 @@ CORE_RATE = 20e9
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """A training, as far as memory and time depend on it. `precision` and `quantization` as in a training plan."""
+    """A training, as far as memory and time depend on it. Names as in a training plan."""
 
     parameters: float
     batch_size: int
     sequence_length: float
+    method: MethodName = "lora"
     precision: str = "fp32"
     quantization: str = "none"
     gradient_checkpointing: bool = False
@@ -56,7 +62,7 @@ def memory_mb(work: Workload) -> float:
     width, depth = width_and_depth(work.parameters)
     tokens = work.batch_size * work.sequence_length
     weights = work.parameters * QUANTIZED_BYTES.get(work.quantization, WEIGHT_BYTES[work.precision])
-    adapter = work.parameters * ADAPTER_SHARE * ADAPTER_BYTES
+    adapter = work.parameters * SMALL_SHARES.get(work.method, ADAPTER_SHARE) * ADAPTER_BYTES
     wide = 2 if work.precision == "fp32" else 1
     if work.gradient_checkpointing:
         activations = tokens * width * (depth * CHECKPOINT_BYTES + ACTIVATION_BYTES) * wide

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, model_validator
 
+from backend.defaults import learning_rate
 from backend.training.plan import (
     RENDEZVOUS_ID,
     MethodName,
@@ -53,20 +54,20 @@ class StartTraining(BaseModel):
     )
     virtual_tokens: int = _spelled("virtual_tokens", "num_virtual_tokens", default=20, ge=1, le=1000)
     quantization: Annotated[Quantization, BeforeValidator(quantization_name)] = _spelled("quantization", default="none")
-    learning_rate: float = _spelled("learning_rate", "learningRate", default=2e-4, gt=0, le=1)
+    learning_rate: float | None = _spelled("learning_rate", "learningRate", default=None, gt=0, le=1)
     lr_scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial"] = _spelled(
         "lr_scheduler", "scheduler", default="linear"
     )
     optimizer: Literal["adamw", "sgd"] = _spelled("optimizer", default="adamw")
     warmup_steps: int = _spelled("warmup_steps", "warmupSteps", default=0, ge=0)
-    weight_decay: float = _spelled("weight_decay", "weightDecay", default=0.0, ge=0)
-    max_grad_norm: float = _spelled("max_grad_norm", "maxGradNorm", default=1.0, gt=0)
+    weight_decay: float = _spelled("weight_decay", "weightDecay", default=0.0, ge=0, allow_inf_nan=False)
+    max_grad_norm: float = _spelled("max_grad_norm", "maxGradNorm", default=1.0, gt=0, allow_inf_nan=False)
     batch_size: int = _spelled("batch_size", "batchSize", default=4, ge=1)
     gradient_accumulation: int = _spelled(
         "gradient_accumulation", "gradient_accumulation_steps", "gradientAccumulation", default=1, ge=1
     )
     gradient_checkpointing: bool = _spelled("gradient_checkpointing", "gradientCheckpointing", default=False)
-    num_epochs: float = _spelled("num_epochs", "epochs", "num_train_epochs", default=3.0, gt=0)
+    num_epochs: float = _spelled("num_epochs", "epochs", "num_train_epochs", default=3.0, gt=0, allow_inf_nan=False)
     max_steps: int | None = _spelled("max_steps", "maxSteps", default=None, ge=1)
     max_seq_length: int = _spelled("max_seq_length", "maxSeqLength", default=512, ge=2)
     validation_split: float = _spelled("validation_split", "validationSplit", default=0.0, ge=0, le=0.5)
@@ -105,12 +106,20 @@ class StartTraining(BaseModel):
                 raise ValueError(f"rdzv_endpoint: {error}") from error
         return self
 
-    def plan(self, dataset: Path) -> TrainingPlan:
-        """Return the plan that the body asks for, on a file."""
-        fields = self.model_dump()
-        modules = fields.pop("target_modules")
+    def chosen(self, parameters: float | None) -> dict[str, "Chosen"]:
+        """Return what was left to us and depends on something; of a model of unknown size `parameters` is None."""
+        ours = {}
+        if self.learning_rate is None:
+            value, why = learning_rate(self.method, parameters)
+            ours["learning_rate"] = Chosen(value=value, why=why)
         if self.method == "qlora" and self.quantization == "none":
-            fields["quantization"] = "4bit"
+            ours["quantization"] = Chosen(value="4bit", why="QLoRA is LoRA over weights of 4 bits")
+        return ours
+
+    def plan(self, dataset: Path, parameters: float | None = None) -> TrainingPlan:
+        """Return the plan that the body asks for, on a file."""
+        fields = self.model_dump() | {name: one.value for name, one in self.chosen(parameters).items()}
+        modules = fields.pop("target_modules")
         return TrainingPlan(**fields | {"dataset": dataset}, target_modules=None if modules is None else tuple(modules))
 
 
@@ -130,9 +139,20 @@ ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
 }
 
 
+class Chosen(BaseModel):
+    """The value of a setting that the request left to us, and why it is that."""
+
+    value: float | str
+    why: str
+
+
 class Started(BaseModel):
-    """A job was made: it starts now, or waits for others to end or for the rest of the engine."""
+    """A job was made: it starts now, or waits for others to end or for the rest of the engine.
+
+    `defaults` has the settings that the request left out, and that depend on something; the others are constants.
+    """
 
     job_id: str
     status: Literal["started", "queued"]
     waiting_for: Literal["engine", "jobs"] | None = None
+    defaults: dict[str, Chosen] = Field(default_factory=dict)

@@ -11,6 +11,7 @@ from backend.clock import now
 from backend.documents import NAME
 from backend.errors import NameTaken, PresetInvalid
 from backend.services import Services, services
+from backend.training.plan import MethodName
 
 router = APIRouter(prefix="/api/presets")
 
@@ -31,7 +32,7 @@ class Preset(BaseModel):
     model_path: str = ""
     dataset_id: str = ""
     dataset_path: str = ""
-    peft_method: Literal["lora", "qlora", "dora", "rslora", "pissa", "ia3", "prefix-tuning", "prompt-tuning"] = "lora"
+    peft_method: MethodName = "lora"
     lora_r: int = Field(default=16, ge=0, le=1024)
     lora_alpha: int = Field(default=32, ge=0)
     lora_dropout: float = Field(default=0.05, ge=0, lt=1)

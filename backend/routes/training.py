@@ -14,6 +14,7 @@ from backend.jobs.errors import ProcessesNotPossible, QuantizationNeedsCuda
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
 from backend.models.errors import ModelMissing
+from backend.models.local import MILLION, describe, snapshot
 from backend.routes.frames import frames
 from backend.schemas import Started, StartTraining
 from backend.services import Services, services
@@ -29,10 +30,12 @@ CLOSE_NO_SUCH_JOB = 4404
 @router.post("/api/training/start")
 async def start(body: StartTraining, parts: Annotated[Services, Depends(services)]) -> Started:
     """Check model and dataset, then make a job."""
-    plan = await asyncio.to_thread(_checked, body, parts)
+    parameters = await asyncio.to_thread(_parameters, body.model, parts.hub_cache)
+    plan = await asyncio.to_thread(_checked, body, parts, parameters)
     job, at_once = await parts.queue.submit(plan)
     waits_for = None if at_once else parts.queue.waits_for(job)
-    return Started(job_id=job.id, status="started" if at_once else "queued", waiting_for=waits_for)
+    status = "started" if at_once else "queued"
+    return Started(job_id=job.id, status=status, waiting_for=waits_for, defaults=body.chosen(parameters))
 
 
 @router.get("/api/training/list")
@@ -146,12 +149,19 @@ def _worth_replaying(past: list[Event]) -> list[Event]:
     return [*notes, *steps, *validations, *states[-1:]]
 
 
-def _checked(body: StartTraining, parts: Services) -> TrainingPlan:
+def _parameters(model: str, cache: Path) -> float | None:
+    """Return how many parameters a model of this machine has, or None if it is not here yet."""
+    folder = Path(model) if is_folder(model) else snapshot(cache, model)
+    card = describe(folder, model, model) if folder else None
+    return card.parameters * MILLION if card and card.parameters else None
+
+
+def _checked(body: StartTraining, parts: Services, parameters: float | None) -> TrainingPlan:
     """Return the plan, or raise what is wrong with model, dataset or method. A hub id is the worker's to look up."""
     if DATASET_ID.fullmatch(body.dataset):
-        plan = body.plan(Path(parts.datasets.get(body.dataset).path))
+        plan = body.plan(Path(parts.datasets.get(body.dataset).path), parameters)
     else:
-        plan = body.plan(Path(body.dataset))
+        plan = body.plan(Path(body.dataset), parameters)
         count_examples(plan.dataset)
     if is_folder(plan.model):
         _require_model(plan.model)

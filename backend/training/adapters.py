@@ -10,11 +10,11 @@ from backend.working import CannotWork, first_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backend.training.plan import TrainingPlan
+    from backend.training.plan import MethodName, TrainingPlan
 
 # IA³ scales the inputs of these layers and the outputs of the others that it is given.
 FEED_FORWARD_ENDS = ("down_proj", "c_proj", "fc2", "dense_4h_to_h", "fc_out", "wo", "w2")
-LORA_FAMILY: dict[str, dict[str, Any]] = {
+LORA_FAMILY: dict[MethodName, dict[str, Any]] = {
     "lora": {},
     "qlora": {},
     "dora": {"use_dora": True},

@@ -17,11 +17,13 @@ from tests.builders.models import ROWS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from backend.training.plan import MethodName
+
 pytestmark = pytest.mark.runtime
 
 ARCHITECTURES = ("model", "gpt2", "qwen2")
 HELD_OUT = 16
-ESTIMATED_BATCHES = (4, 16)
+ESTIMATED = [("lora", 4), ("lora", 16), ("dora", 4), ("ia3", 4), ("prefix-tuning", 4), ("prompt-tuning", 4)]
 LORA_FAMILY = ("lora", "dora", "rslora", "pissa")
 TRAINED = [(architecture, method.id) for architecture in ARCHITECTURES for method in METHODS if not method.needs_cuda]
 
@@ -83,13 +85,14 @@ def results(runtime_python: Path, material: Path) -> Mapping[str, dict[str, Any]
         *(
             request(
                 material,
-                f"larger-{batch}",
+                f"larger-{method}-{batch}",
                 model=str(material / "larger"),
+                method=method,
                 batch_size=batch,
                 max_steps=2,
                 max_seq_length=32,
             )
-            for batch in ESTIMATED_BATCHES
+            for method, batch in ESTIMATED
         ),
         request(material, "chat", model=str(material / "qwen2"), dataset=str(material / "chat.jsonl"), max_steps=1),
         request(material, "plain-chat", dataset=str(material / "chat.jsonl"), max_steps=1),
@@ -192,15 +195,15 @@ def held_mb(trained: dict[str, Any]) -> float:
     return float(note.rpartition("held in ")[2].removesuffix(" MB"))
 
 
-@pytest.mark.parametrize("batch", ESTIMATED_BATCHES)
+@pytest.mark.parametrize(("method", "batch"), ESTIMATED)
 def test_the_estimate_of_memory_is_within_a_third_of_what_a_training_takes(
-    results: Mapping[str, dict[str, Any]], batch: int
+    results: Mapping[str, dict[str, Any]], method: MethodName, batch: int
 ) -> None:
-    trained = results[f"larger-{batch}"]
+    trained = results[f"larger-{method}-{batch}"]
     assert "error" not in trained
     (note,) = [note for note in trained["notes"] if "frozen" in note]
     frozen = int(note.partition("beside ")[2].partition(" frozen")[0].replace(",", ""))
-    estimated = memory_mb(Workload(parameters=frozen, batch_size=batch, sequence_length=32))
+    estimated = memory_mb(Workload(parameters=frozen, batch_size=batch, sequence_length=32, method=method))
     assert estimated == pytest.approx(trained["peak_mb"], rel=1 / 3)
 
 

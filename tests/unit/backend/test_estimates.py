@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,9 @@ from hypothesis import strategies as st
 
 from backend.defaults import Situation, fitting, situation, smart_defaults
 from backend.estimates import Workload, hours, memory_mb, rate, width_and_depth
+from backend.methods import METHODS
+from backend.training.adapters import LORA_FAMILY
+from backend.training.plan import MethodName
 
 GPU = Situation(
     parameters=7e9,
@@ -73,11 +77,40 @@ def test_every_default_that_depends_on_the_machine_says_why() -> None:
     why = smart_defaults(GPU)["explanations"]
     assert set(why) == {"batch_size", "learning_rate", "precision"}
     assert "24 GB of GPU memory" in why["batch_size"]
-    assert "7.0 billion parameters" in why["learning_rate"]
+    assert "Usual for LoRA" in why["learning_rate"]
+    large = smart_defaults(replace(GPU, parameters=30e9))["explanations"]["learning_rate"]
+    assert "halved" in large
+    assert "30.0 billion parameters" in large
     assert "bfloat16" in why["precision"]
     without = smart_defaults(replace(GPU, compute_capability=None))["explanations"]
     assert "main memory" in without["batch_size"]
     assert "Without a GPU" in without["precision"]
+
+
+def test_each_method_has_a_learning_rate_of_its_own_and_says_why() -> None:
+    rates = {method.id: smart_defaults(situation({"method": method.id}))["learning_rate"] for method in METHODS}
+    assert rates["rslora"] < rates["lora"] < rates["ia3"] < rates["prompt-tuning"]
+    assert smart_defaults(situation({"peft_method": "prefix_tuning"}))["learning_rate"] == rates["prefix-tuning"]
+    assert smart_defaults(situation({"method": "magic"}))["learning_rate"] == rates["lora"]
+
+
+def test_memory_is_estimated_for_each_method_that_the_machine_can_do() -> None:
+    found = smart_defaults(GPU)
+    by_method = found["estimated_memory_mb_by_method"]
+    assert set(by_method) == {method.id for method in METHODS}
+    assert by_method["lora"] == found["estimated_memory_mb"]
+    assert by_method["qlora"] < by_method["prompt-tuning"] < by_method["ia3"] < by_method["lora"]
+    assert "qlora" not in smart_defaults(replace(GPU, compute_capability=None))["estimated_memory_mb_by_method"]
+    asked = smart_defaults(replace(GPU, method="qlora"))
+    assert (asked["quantization"], asked["estimated_memory_mb_by_method"]["qlora"]) == (
+        "4bit",
+        asked["estimated_memory_mb"],
+    )
+
+
+def test_every_method_of_a_plan_is_offered_and_no_other() -> None:
+    assert [method.id for method in METHODS] == list(get_args(MethodName))
+    assert {method.id for method in METHODS if method.lora} == set(LORA_FAMILY)
 
 
 def test_without_a_gpu_main_memory_counts() -> None:

@@ -68,6 +68,29 @@ def test_methods_and_quantizations_go_by_the_apps_names(given: dict[str, Any], m
     assert (found.method, found.quantization) == (method, quantization)
 
 
+def test_a_setting_that_is_left_out_suits_the_method_and_says_why() -> None:
+    asked = StartTraining.model_validate(MINE | {"method": "prompt-tuning"})
+    assert asked.plan(Path("/rows.jsonl")).learning_rate == 3e-2
+    assert "prompt tuning" in asked.chosen(None)["learning_rate"].why
+    large = asked.chosen(30e9)["learning_rate"]
+    assert large.value == 1.5e-2
+    assert "30.0 billion" in large.why
+    assert asked.plan(Path("/rows.jsonl"), 30e9).learning_rate == large.value
+
+
+def test_what_the_request_says_is_nothing_that_we_chose() -> None:
+    asked = StartTraining.model_validate(MINE | {"method": "ia3", "learning_rate": 0.5})
+    assert asked.plan(Path("/rows.jsonl"), 30e9).learning_rate == 0.5
+    assert asked.chosen(30e9) == {}
+
+
+@pytest.mark.parametrize("field", ["num_epochs", "weight_decay", "max_grad_norm", "learning_rate", "lora_dropout"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_no_setting_may_be_infinite_or_no_number(field: str, value: float) -> None:
+    with pytest.raises(ValidationError):
+        plan(**MINE | {field: value})
+
+
 @pytest.mark.parametrize("steps", [-1, None])
 def test_no_number_of_steps_means_that_the_epochs_decide(steps: int | None) -> None:
     assert plan(**MINE, max_steps=steps).max_steps is None
