@@ -20,8 +20,8 @@ BackendError
     ├── TaskFailed            as the worker says: task-failed, parquet-unreadable, model-not-loaded …
     └── Refused               host-not-allowed, origin-not-allowed 403; token-missing, token-wrong 401
 
-What ends a job, rather than a request, is kept with the job in the same shape: training-failed, training-not-started
-(training/process.py), out-of-memory, training-diverged, model-not-loaded, adapter-not-fitting
+What ends a job, rather than a request, is kept with the job in the same shape: training-failed, training-not-started,
+training-not-followed (training/process.py), jobs-not-kept (jobs/), out-of-memory, training-diverged, model-not-loaded, adapter-not-fitting
 (training/).
 """
 

@@ -39,11 +39,12 @@ def conversations(parts: Parts) -> list[dict[str, Any]]:
 @router.post("/conversation/save")
 def save(said: Said, parts: Parts) -> dict[str, Any]:
     """Add a message."""
-    message = {"role": said.role, "content": said.content or "", "timestamp": now(), "model_id": said.model_id}
+    content = said.content or ""
+    message = {"role": said.role, "content": content, "timestamp": now(), "model_id": said.model_id}
 
     def add(document: dict[str, Any] | None) -> dict[str, Any]:
         if said.role == "assistant" and said.model_id and document is not None:
-            message["content"] = _answer(message["content"], document["messages"], said.model_id, parts.inference)
+            message["content"] = _answer(content, document["messages"], said.model_id, parts.inference)
         begun = document or {
             "conversation_id": said.conversation_id,
             "created_at": message["timestamp"],

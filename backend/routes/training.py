@@ -34,8 +34,12 @@ async def start(body: StartTraining, parts: Annotated[Services, Depends(services
     plan = await asyncio.to_thread(_checked, body, parts, parameters)
     job, at_once = await parts.queue.submit(plan)
     waits_for = None if at_once else parts.queue.waits_for(job)
-    status = "started" if at_once else "queued"
-    return Started(job_id=job.id, status=status, waiting_for=waits_for, defaults=body.chosen(parameters))
+    return Started(
+        job_id=job.id,
+        status="started" if at_once else "queued",
+        waiting_for=waits_for,
+        defaults=body.chosen(parameters),
+    )
 
 
 @router.get("/api/training/list")
