@@ -21,8 +21,8 @@ BackendError
     └── Refused               host-not-allowed, origin-not-allowed 403; token-missing, token-wrong 401
 
 What ends a job, rather than a request, is kept with the job in the same shape: training-failed, training-not-started,
-training-not-followed (training/process.py), jobs-not-kept (jobs/), out-of-memory, training-diverged, model-not-loaded, adapter-not-fitting
-(training/).
+training-not-followed (training/process.py), jobs-not-kept (jobs/), out-of-memory, training-diverged, model-not-loaded,
+adapter-not-fitting (training/).
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
+from fastapi.responses import JSONResponse
 
 from backend.datasets.rows import count_examples
 from backend.datasets.store import ID as DATASET_ID
@@ -48,26 +49,12 @@ async def jobs(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
     return {"jobs": [_summary(job, parts.queue) for job in reversed(await parts.queue.jobs())]}
 
 
-@router.get("/api/training/{job_id}")
-async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+@router.get("/api/training/{job_id}", response_model=dict[str, Any])
+async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> JSONResponse:
     """Describe one job: its state, plan, every logged step, and how it ended."""
     found = await parts.queue.job(job_id)
     told = [event for _, event in await parts.queue.events(job_id)]
-    return _summary(found, parts.queue) | await asyncio.to_thread(_history, found, told)
-
-
-def _history(found: Job, events: list[Event]) -> dict[str, Any]:
-    """Return a job's plan and what it told, which may be a hundred thousand steps."""
-    told = replayed(events)
-    steps = [event for event in told if isinstance(event, Progress)]
-    validations = [event for event in told if isinstance(event, Evaluated)]
-    return {
-        "plan": found.plan.to_dict(),
-        "metrics": [frame["data"] for step in steps for frame in frames(step) if frame["type"] == "metrics"],
-        "validation": [
-            {"step": one.step, "val_loss": one.loss, "val_perplexity": one.perplexity} for one in validations
-        ],
-    }
+    return await asyncio.to_thread(_described, found, parts.queue, told)
 
 
 @router.post("/api/training/{job_id}/stop")
@@ -197,6 +184,21 @@ def _require_model(model: str) -> None:
         raise ModelMissing(model, "there is no such folder")
     if not (folder / "config.json").is_file():
         raise ModelMissing(model, "the folder holds no config.json")
+
+
+def _described(found: Job, queue: Queue, events: list[Event]) -> JSONResponse:
+    """Return a job and what it told, as text: a hundred thousand steps would hold up the event loop for seconds."""
+    told = replayed(events)
+    steps = [event for event in told if isinstance(event, Progress)]
+    validations = [event for event in told if isinstance(event, Evaluated)]
+    history = {
+        "plan": found.plan.to_dict(),
+        "metrics": [frame["data"] for step in steps for frame in frames(step) if frame["type"] == "metrics"],
+        "validation": [
+            {"step": one.step, "val_loss": one.loss, "val_perplexity": one.perplexity} for one in validations
+        ],
+    }
+    return JSONResponse(_summary(found, queue) | history)
 
 
 def _summary(job: Job, queue: Queue) -> dict[str, Any]:
