@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from backend.answers import answered, is_text
 from backend.datasets.retention import clear_out_daily
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
 from backend.routes import (
@@ -39,7 +40,7 @@ from backend.routes import (
     system,
     training,
 )
-from backend.schemas import ERRORS
+from backend.schemas import ERRORS, ERRORS_AS_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,8 +74,6 @@ ROUTES = (
     logging,
     offline,
 )
-# The app takes whatever JSON these answer for what it asked for, and its window goes blank at an error.
-TEXT_ERRORS = re.compile(r"/api/(profiles|models/(popular/.*|search)|config/smart-defaults|deployments)")
 
 
 def create_app(services: Services) -> FastAPI:
@@ -100,6 +99,9 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     for routes in ROUTES:
+        for route in routes.router.routes:
+            if isinstance(route, APIRoute) and is_text(route.path):
+                route.responses |= ERRORS_AS_TEXT
         app.include_router(routes.router, responses=ERRORS)
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -110,9 +112,8 @@ def create_app(services: Services) -> FastAPI:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    if TEXT_ERRORS.fullmatch(request.url.path):
-        return PlainTextResponse(f"{error.message}. {error.remedy} ({error.code})", error.status)
-    return JSONResponse(error.to_dict(), error.status)
+    media_type, body = answered(error, request.url.path)
+    return Response(body, error.status, media_type=media_type)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:

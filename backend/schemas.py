@@ -123,7 +123,7 @@ class Problem(BaseModel):
     detail: Any = None
 
 
-# What every route may answer, and those whose errors are texts (TEXT_ERRORS in app.py).
+# What every route may answer, and those whose errors are texts (answers.py).
 ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "Not granted"}}
 ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
     "default": ERRORS["default"] | {"content": {"text/plain": {"schema": {"type": "string"}}}}

@@ -10,13 +10,12 @@ from backend.defaults import situation, smart_defaults
 from backend.errors import DocumentUnknown, RequestInvalid
 from backend.methods import METHODS
 from backend.profiles import PROFILES, find
-from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api")
 
 
-@router.get("/profiles", responses=ERRORS_AS_TEXT)
+@router.get("/profiles")
 async def profiles() -> dict[str, Any]:
     """List the starting points."""
     return {"profiles": [profile.to_dict() for profile in PROFILES]}
@@ -37,7 +36,7 @@ async def algorithms() -> dict[str, Any]:
     return {"algorithms": [method.to_dict() for method in METHODS]}
 
 
-@router.post("/config/smart-defaults", response_model=dict[str, Any], responses=ERRORS_AS_TEXT)
+@router.post("/config/smart-defaults", response_model=dict[str, Any])
 async def defaults(request: Request, parts: Annotated[Services, Depends(services)]) -> Response | dict[str, Any]:
     """Return hyper-parameters for a model, a dataset and a machine; whatever is unknown may be left out or null.
 

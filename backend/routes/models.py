@@ -13,7 +13,6 @@ from backend.errors import DocumentUnknown
 from backend.models.card import ModelCard
 from backend.models.errors import ModelInUse
 from backend.models.local import local_models, repository
-from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api/models")
@@ -31,13 +30,13 @@ class Search(BaseModel):
     limit: int | None = Field(default=LIMIT, ge=1, le=100)
 
 
-@router.get("/popular/text-generation", responses=ERRORS_AS_TEXT)
+@router.get("/popular/text-generation")
 async def popular(parts: Parts, limit: Annotated[int, Query(ge=1, le=100)] = LIMIT) -> dict[str, Any]:
     """List this machine's models and those that most people fetch; offline, this machine's alone."""
     return await asyncio.to_thread(_find, parts, "", limit)
 
 
-@router.post("/search", responses=ERRORS_AS_TEXT)
+@router.post("/search")
 async def search(wanted: Search, parts: Parts) -> dict[str, Any]:
     """List models of this machine and of the hub that match; offline, this machine's alone."""
     return await asyncio.to_thread(_find, parts, wanted.query or "", wanted.limit or LIMIT)

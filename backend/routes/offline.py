@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api")
@@ -50,7 +49,7 @@ async def demos() -> list[dict[str, Any]]:
     return []
 
 
-@router.get("/deployments", responses=ERRORS_AS_TEXT)
+@router.get("/deployments")
 async def deployments() -> list[dict[str, Any]]:
     """List deployments: this backend has none."""
     return []
