@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from backend.answers import answered, is_text
+from backend.background import in_background
 from backend.datasets.retention import clear_out_daily
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
 from backend.routes import (
@@ -82,9 +82,12 @@ def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # Not awaited: the first health answer need not wait for the database.
-        opening = asyncio.create_task(services.queue.open_if_used_before())
+        opening = in_background(services.queue.open_if_used_before(), "taking up earlier jobs")
         clearing = clear_out_daily(services.datasets, services.queue, services.folders.settings)
-        others = [asyncio.create_task(services.vault.open()), asyncio.create_task(clearing)]
+        others = [
+            in_background(services.vault.open(), "asking the keyring for the hub's token"),
+            in_background(clearing, "removing uploads that nobody uses"),
+        ]
         yield
         for other in others:
             other.cancel()

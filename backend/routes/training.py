@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 
+from backend.background import in_background
 from backend.datasets.rows import count_examples
 from backend.datasets.store import ID as DATASET_ID
 from backend.errors import RequestError
@@ -98,7 +99,7 @@ async def _converse(socket: WebSocket, queue: Queue, job_id: str) -> None:
         await socket.send_json({"type": "error", "data": error.to_dict()})
         await socket.close(CLOSE_NO_SUCH_JOB)
         return
-    telling = asyncio.create_task(_tell(socket, queue, job_id))
+    telling = in_background(_tell(socket, queue, job_id), f"telling of job {job_id}")
     try:
         while True:
             if await socket.receive_text() == "ping":
