@@ -8,6 +8,7 @@ the end `fetched` or `failed`.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import hashlib
 import json
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 
 TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.py", "*.md", "LICENSE*")
 SAFE = ("*.safetensors",)
+MAKE_ROOM = "Delete a model that you no longer need (DELETE /api/models/cache/ID), or make room on this disk."
 PICKLES = ("*.bin", "*.pt", "*.pth")
 ATTEMPTS = 5  # at one file, without a byte gained in between
 PAUSE_SECONDS = 1.0
 TOLD_SECONDS = 0.2
 PIECE_BYTES = 1024 * 1024  # what a kill may cost; the client's own pieces are ten times that
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 GIT_HASH_LENGTH = 40  # of a small file; a large one is named by its sha256
 
 
@@ -127,6 +130,11 @@ def main(arguments: list[str]) -> int:
         fetch(**request | {"cache": Path(request["cache"])}, tell=tell)
     except BackendError as error:
         tell("failed", error=error.to_dict())
+        return 1
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        tell("failed", error=_disk_filled(request["cache"]).to_dict())
         return 1
     return 0
 
@@ -254,13 +262,21 @@ def _matches(file: File, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(file.name, pattern) for pattern in patterns)
 
 
+def _disk_filled(cache: str) -> CannotWork:
+    return CannotWork(
+        "disk-full",
+        f"The disk of {cache} has filled up; what has arrived is kept",
+        f"{MAKE_ROOM} Then resume the download.",
+    )
+
+
 def _require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise CannotWork(
             "disk-full",
             f"The model needs {needed:,} more bytes in {folder}, and {free:,} are free",
-            "Delete a model that you no longer need (DELETE /api/models/cache/ID), or make room on this disk.",
+            MAKE_ROOM,
         )
 
 
