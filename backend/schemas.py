@@ -1,24 +1,22 @@
 """The bodies that clients send. The app has two spellings of most fields, and null for those it left empty."""
 
 # Annotations are read by pydantic when the module is imported, so they are not deferred here.
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from backend.models.names import model_name
 from backend.training.plan import (
     RENDEZVOUS_ID,
     MethodName,
     Precision,
     Quantization,
     TrainingPlan,
-    is_folder,
     split_endpoint,
 )
 from backend.wizard import flatten, method_name, quantization_name
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 SEED_LIMIT = 2**32
 
 
@@ -37,7 +35,11 @@ class StartTraining(BaseModel):
     `dataset` is the id of an upload or a full path. What the wizard nests is understood as well.
     """
 
-    model: str = _spelled("model", "base_model", "modelPath", "model_path", "modelName", "model_name", min_length=1)
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    model: Annotated[str, AfterValidator(model_name)] = _spelled(
+        "model", "base_model", "modelPath", "model_path", "modelName", "model_name", min_length=1
+    )
     dataset: str = _spelled(
         "dataset", "dataset_id", "datasetId", "dataset_path", "datasetPath", min_length=1, coerce_numbers_to_str=True
     )
@@ -83,12 +85,6 @@ class StartTraining(BaseModel):
     @classmethod
     def _flat(cls, body: Any) -> Any:
         return flatten(body) if isinstance(body, dict) else body
-
-    @model_validator(mode="after")
-    def _names_a_model(self) -> "StartTraining":
-        if not is_folder(self.model) and not HUB_ID.fullmatch(self.model):
-            raise ValueError("model: give a folder by its full path, or a hub id such as owner/name")
-        return self
 
     @model_validator(mode="after")
     def _meets_somewhere(self) -> "StartTraining":

@@ -1,6 +1,7 @@
 """Datasets: upload, list, look into, count, delete."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from backend.datasets.errors import DatasetInUse, UploadTooLarge
+from backend.datasets.errors import DatasetInUse, DatasetNotStored, UploadTooLarge
 from backend.datasets.statistics import preview
 from backend.errors import RequestInvalid
 from backend.services import Services, services
@@ -118,6 +119,8 @@ async def _received(request: Request) -> UploadFile:
         form = await parser.parse()
     except MultiPartException as error:
         raise RequestInvalid([{"place": "body", "reason": error.message}]) from error
+    except OSError as error:  # what is large goes through a temporary file
+        raise DatasetNotStored(Path(tempfile.gettempdir()), error) from error
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise RequestInvalid([{"place": "body.file", "reason": "the form has no file of this name"}])

@@ -6,10 +6,11 @@ from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 
 from backend.errors import BackendError, RequestInvalid
 from backend.inference.process import Answer, LoadedModel, Question
+from backend.models.names import model_name
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api/inference")
@@ -20,7 +21,7 @@ Parts = Annotated[Services, Depends(services)]
 class Load(BaseModel):
     """A base model, by folder or hub id, and the folder or the id of an adapter on it."""
 
-    model_id: str = Field(min_length=1)
+    model_id: Annotated[str, AfterValidator(model_name)]
     adapter_path: str | None = None
     use_case: str | None = None
 

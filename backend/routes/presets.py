@@ -22,7 +22,7 @@ EXPORT_VERSION = 1
 class Preset(BaseModel):
     """What a preset may say; the app reads zeros and missing numbers as its own defaults."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str = Field(min_length=1, max_length=200)
     description: str = Field(default="", max_length=10_000)

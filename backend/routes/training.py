@@ -15,11 +15,12 @@ from backend.jobs.errors import ProcessesNotPossible, QuantizationNeedsCuda
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
 from backend.models.errors import ModelMissing
+from backend.models.names import is_folder
 from backend.routes.frames import frames
 from backend.schemas import Started, StartTraining
 from backend.services import Services, services
 from backend.training.events import Changed, Evaluated, Event, Progress, replayed
-from backend.training.plan import TrainingPlan, is_folder
+from backend.training.plan import TrainingPlan
 
 router = APIRouter()
 
