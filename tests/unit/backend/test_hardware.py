@@ -34,7 +34,7 @@ class Driver:
     NVML_TEMPERATURE_GPU = 0
 
     def __init__(
-        self, *, there: bool = True, lacks: frozenset[str] = frozenset(), error: type[NVMLError] = NVMLErrorNotSupported
+        self, *, there: bool = True, lacks: frozenset[str] = frozenset(), error: type[Exception] = NVMLErrorNotSupported
     ) -> None:
         self._there = there
         self._lacks = lacks
