@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import BackendError
 from backend.models.hubclient import understood
 from backend.models.local import repository
+from backend.models.weights import PICKLED, SAFE
 from backend.working import CannotWork, begin
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ if TYPE_CHECKING:
     Tell = Callable[..., None]
 
 TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.py", "*.md", "LICENSE*")
-SAFE = ("*.safetensors",)
 MAKE_ROOM = "Delete a model that you no longer need (DELETE /api/models/cache/ID), or make room on this disk."
-PICKLES = ("*.bin", "*.pt", "*.pth")
 ATTEMPTS = 5  # at one file, without a byte gained in between
 PAUSE_SECONDS = 1.0
 TOLD_SECONDS = 0.2
@@ -178,7 +177,7 @@ def wanted(files: list[File], *, pickle: bool) -> list[File]:
     top = [file for file in files if "/" not in file.name]
     weights = [file for file in top if _matches(file, SAFE)]
     if not weights and pickle:
-        weights = [file for file in top if _matches(file, PICKLES)]
+        weights = [file for file in top if _matches(file, PICKLED)]
     return (
         sorted((file for file in top if _matches(file, TEXTS)), key=lambda file: file.size) + weights if weights else []
     )
@@ -281,7 +280,7 @@ def _require_room(folder: Path, needed: int) -> None:
 
 
 def _nothing(model_id: str, names: list[str]) -> CannotWork:
-    if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in PICKLES):
+    if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in PICKLED):
         return CannotWork(
             "pickle-not-trusted",
             f"The weights of {model_id} are pickles, which can run anything when they are read",
