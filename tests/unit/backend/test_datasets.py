@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backend.datasets.errors import UploadTooLarge
+from backend.datasets.store import Datasets
 from backend.routes.datasets import UPLOAD_BYTES, limited
-from tests.builders.backend import TOKEN, Backend, running_backend
+from tests.builders.backend import DEADLINE, TOKEN, Backend, running_backend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -62,6 +66,27 @@ def test_the_same_file_again_is_the_same_dataset(backend: Backend) -> None:
     first, second = upload(backend).json(), upload(backend, name="copy.jsonl").json()
     assert first["id"] == second["id"]
     assert upload(backend, ROWS, "rows.txt").json()["id"] != first["id"]  # as text, it says something else
+
+
+def test_the_same_file_twice_at_once_is_one_dataset(tmp_path: Path) -> None:
+    both = Barrier(2)  # of which each waits where it has not found the other yet
+
+    def convert(_: Path, rows: Path) -> None:
+        both.wait(DEADLINE)
+        rows.write_bytes(ROWS)
+
+    datasets = Datasets(tmp_path / "datasets")
+    with ThreadPoolExecutor(2) as clients:
+        one, other = clients.map(lambda _: datasets.add(io.BytesIO(b"PAR1"), "rows.parquet", convert), range(2))
+    assert one.id == other.id
+    assert [path.name for path in (tmp_path / "datasets").iterdir()] == [one.id]
+
+
+def test_a_dataset_whose_record_is_torn_is_replaced_when_it_is_uploaded_again(backend: Backend) -> None:
+    dataset = upload(backend, b"torn\n", "lines.txt").json()
+    (Path(dataset["path"]).parent / "dataset.json").write_text("{")
+    assert upload(backend, b"torn\n", "lines.txt").json()["id"] == dataset["id"]
+    assert backend.get(f"/api/datasets/{dataset['id']}").json()["num_samples"] == 1
 
 
 def test_a_preview_shows_examples_as_text(backend: Backend) -> None:
