@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from starlette.exceptions import HTTPException
 from backend.answers import answered, is_text
 from backend.background import in_background
 from backend.datasets.retention import clear_out_daily
+from backend.debris import sweep
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
 from backend.routes import (
     adapters,
@@ -84,7 +87,9 @@ def create_app(services: Services) -> FastAPI:
         # Not awaited: the first health answer need not wait for the database.
         opening = in_background(services.queue.open_if_used_before(), "taking up earlier jobs")
         clearing = clear_out_daily(services.datasets, services.queue, services.folders.settings)
+        sweeping = asyncio.to_thread(sweep, services.folders, services.hub_cache, datetime.now(UTC))
         others = [
+            in_background(sweeping, "removing what was cut off"),
             in_background(services.vault.open(), "asking the keyring for the hub's token"),
             in_background(clearing, "removing uploads that nobody uses"),
         ]

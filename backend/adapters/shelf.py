@@ -89,7 +89,7 @@ def describe(folder: Path) -> Adapter | None:
 def zipped(adapter: Adapter, folder: Path) -> Path:
     """Write a zip of an adapter's files to a new file in `folder`, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{adapter.id}-", suffix=".zip", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=f"adapter-{adapter.id}-", suffix=".zip", delete=False) as file:
         # Weights do not get smaller, and the rest is small.
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for path in sorted(Path(adapter.path).rglob("*")):

@@ -102,7 +102,7 @@ def test_an_export_holds_the_whole_folder(backend: Backend, adapter: dict[str, A
         for path in Path(adapter["path"]).iterdir():
             assert archive.read(f"{adapter['id']}/{path.name}") == path.read_bytes()
     reports = backend.data_dir / "reports"
-    wait_until(lambda: not list(reports.glob(f"{adapter['id']}*")), "nothing of the export is left")
+    wait_until(lambda: not list(reports.glob(f"adapter-{adapter['id']}*")), "nothing of the export is left")
 
 
 def test_an_adapter_that_changes_no_weights_is_not_merged_but_deleted(backend: Backend) -> None:
