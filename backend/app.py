@@ -20,6 +20,7 @@ from backend.datasets.retention import clear_out_daily
 from backend.debris import sweep
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
 from backend.routes import (
+    absent,
     adapters,
     choices,
     configurations,
@@ -76,6 +77,7 @@ ROUTES = (
     plugins,
     logging,
     offline,
+    absent,
 )
 
 

@@ -33,13 +33,13 @@ class Search(BaseModel):
 @router.get("/popular/text-generation")
 async def popular(parts: Parts, limit: Annotated[int, Query(ge=1, le=100)] = LIMIT) -> dict[str, Any]:
     """List this machine's models and those that most people fetch; offline, this machine's alone."""
-    return await asyncio.to_thread(_find, parts, "", limit)
+    return await _find(parts, "", limit)
 
 
 @router.post("/search")
 async def search(wanted: Search, parts: Parts) -> dict[str, Any]:
     """List models of this machine and of the hub that match; offline, this machine's alone."""
-    return await asyncio.to_thread(_find, parts, wanted.query or "", wanted.limit or LIMIT)
+    return await _find(parts, wanted.query or "", wanted.limit or LIMIT)
 
 
 @router.get("/local")
@@ -94,7 +94,7 @@ async def delete_local(name: str, parts: Parts) -> dict[str, Any]:
 @router.get("/{model_id:path}")
 async def model(model_id: str, parts: Parts) -> dict[str, Any]:
     """Return one model, of this machine or of the hub."""
-    found = await asyncio.to_thread(_find, parts, model_id, 100)
+    found = await _find(parts, model_id, 100)
     for card in found["models"]:
         if card["model_id"] == model_id:
             return dict(card)
@@ -122,9 +122,9 @@ async def _require_unused(model: str, parts: Services) -> None:
         raise ModelInUse(model, "it is being downloaded")
 
 
-def _find(parts: Services, query: str, limit: int) -> dict[str, Any]:
-    here = [card for card in _local(parts) if card.matches(query)]
-    there = parts.hub.search(query, limit)
+async def _find(parts: Services, query: str, limit: int) -> dict[str, Any]:
+    here = [card for card in await asyncio.to_thread(_local, parts) if card.matches(query)]
+    there = await parts.hub.search(query, limit)
     known = {card.model_id for card in here}
     models = [*here, *(card for card in there or () if card.model_id not in known)]
     return {"models": [card.to_dict() for card in models[:limit]], "online": there is not None}
