@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend.datasets.errors import DatasetMissing, DatasetUnusable
+from backend.datasets.jsonarray import ArrayBroken, NotAnArray, NotUtf8, elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +38,8 @@ REMEDY_COLUMNS = (
     + "."
 )
 REMEDY_EMPTY = "Add at least one example."
+REMEDY_ARRAY = "Make the file an array of objects, or rename it to .jsonl if it has one object a line."
+_ARRAY_REMEDIES = {NotUtf8: REMEDY_ENCODING, NotAnArray: REMEDY_ARRAY}
 
 
 @dataclass(frozen=True)
@@ -226,21 +229,10 @@ def _rows_of_jsonl(path: Path) -> Iterator[Row | Problem]:
 
 def _rows_of_json(path: Path) -> Iterator[Row | Problem]:
     try:
-        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        yield Problem("the whole file", f"byte {error.start + 1} is not UTF-8", REMEDY_ENCODING)
-        return
-    except json.JSONDecodeError as error:
-        yield Problem(f"line {error.lineno}", f"not JSON: {error.msg} at column {error.colno}", REMEDY_ROWS)
-        return
-    except (ValueError, RecursionError) as error:
-        yield Problem("the whole file", f"not JSON that can be read: {error}", REMEDY_ROWS)
-        return
-    if not isinstance(rows, list):
-        remedy = "Make the file an array of objects, or rename it to .jsonl if it has one object a line."
-        yield Problem("the whole file", "it is not an array of rows", remedy)
-        return
-    yield from (Row(f"row {number}", row) for number, row in enumerate(rows, start=1))
+        for number, row in enumerate(elements(path), start=1):
+            yield Row(f"row {number}", row)
+    except ArrayBroken as error:
+        yield Problem(error.place, error.reason, _ARRAY_REMEDIES.get(type(error), REMEDY_ROWS))
 
 
 def _rows_of_csv(path: Path) -> Iterator[Row | Problem]:
