@@ -11,7 +11,6 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from backend.engine import read_object
 from backend.errors import DocumentUnknown
 
 if TYPE_CHECKING:
@@ -79,6 +78,15 @@ class Shelf:
         if not NAME.fullmatch(name):
             raise DocumentUnknown(self._kind, name)
         return self._folder / f"{name}.json"
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object that a file holds; None where it is missing, torn or no object."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def remove(folder: Path) -> None:

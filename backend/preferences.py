@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backend.documents import write_whole
-from backend.engine import read_object
+from backend.documents import read_object, write_whole
 
 
 class Category(BaseModel):

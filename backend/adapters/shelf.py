@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backend.documents import NAME, remove
-from backend.engine import read_object
+from backend.documents import NAME, read_object, remove
 from backend.errors import DocumentUnknown
 
 CONFIGURATION = "adapter_config.json"

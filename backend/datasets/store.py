@@ -15,8 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 from backend.clock import now
 from backend.datasets.errors import DatasetNotStored, DatasetUnknown
 from backend.datasets.statistics import Statistics, measure
-from backend.documents import remove, write_whole
-from backend.engine import read_object
+from backend.documents import read_object, remove, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.engine import read_object
+from backend.documents import read_object
 from backend.models.card import ModelCard
 from backend.models.weights import PICKLED, SAFE
 

@@ -13,8 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend.clock import now
-from backend.documents import write_whole
-from backend.engine import read_object
+from backend.documents import read_object, write_whole
 from backend.models.errors import RevisionChanged
 from backend.models.weights import PICKLES
 

@@ -61,7 +61,11 @@ class Generate(BaseModel):
 
 @router.post("/load")
 async def load(body: Load, parts: Parts) -> dict[str, Any]:
-    """Load a model into a process of its own; `model_id` of the answer is what to call it by."""
+    """Load a model into a process of its own; `model_id` of the answer is what to call it by.
+
+    Waits for the rest of the engine while that arrives: GET /api/engine says how far it has come.
+    """
+    await parts.engine.rest()
     adapter = body.adapter_path or ""
     if adapter and (own := parts.folders.adapters / adapter).parent == parts.folders.adapters and own.is_dir():
         adapter = str(own)
