@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from backend.clock import now
 from backend.datasets.errors import DatasetNotStored, DatasetUnknown
+from backend.datasets.rows import text_columns
 from backend.datasets.statistics import Statistics, measure
 from backend.documents import read_object, remove, write_whole
 
@@ -30,7 +31,7 @@ RECORD = "dataset.json"
 class Dataset:
     """An uploaded file: `name` as it was called, `path` where its rows are, `size` in bytes.
 
-    `used_at` is when it was uploaded last.
+    `used_at` is when it was uploaded last; `columns` are those whose texts make the examples.
     """
 
     id: str
@@ -40,11 +41,12 @@ class Dataset:
     size: int
     created_at: str
     used_at: str
+    columns: tuple[str, ...]
     statistics: Statistics
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dataset as JSON values, and with what the app reads of it."""
-        return {**asdict(self), "num_samples": self.statistics.num_samples}
+        return {**asdict(self), "columns": list(self.columns), "num_samples": self.statistics.num_samples}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], folder: Path) -> Dataset:
@@ -52,6 +54,7 @@ class Dataset:
         known = {name: values[name] for name in ("id", "name", "format", "size", "created_at")}
         known["path"] = str(folder / PurePath(values["path"]).name)
         known["used_at"] = values.get("used_at", values["created_at"])  # records of earlier versions have none
+        known["columns"] = tuple(values.get("columns", ()))  # as above
         return cls(**known, statistics=Statistics.from_dict(values["statistics"]))
 
 
@@ -87,6 +90,7 @@ class Datasets:
                 size=size,
                 created_at=(arrived := now()),
                 used_at=arrived,
+                columns=tuple(text_columns(rows)),
                 statistics=measure(rows),
             )
             write_whole(arriving / RECORD, dataset.to_dict())

@@ -57,6 +57,7 @@ def test_an_upload_is_counted_measured_and_kept(backend: Backend) -> None:
         "longest": 5,
         "average": 3.7,
     }
+    assert dataset["columns"] == ["text"]
     assert Path(dataset["path"]).read_bytes() == ROWS
     assert backend.get(f"/api/datasets/{dataset['id']}").json() == dataset
     assert dataset in backend.get("/api/datasets").json()["datasets"]
@@ -89,6 +90,24 @@ def test_a_dataset_whose_record_is_torn_is_replaced_when_it_is_uploaded_again(ba
     assert backend.get(f"/api/datasets/{dataset['id']}").json()["num_samples"] == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "name", "columns"),
+    [
+        ("prompt;completion\nq, or not;a\n", "a.csv", ["prompt", "completion"]),
+        ("id\ttext\n1\tone; two, three\n", "a.csv", ["text"]),
+        ("instruction|input|output\nadd|1,2|3\n", "a.csv", ["instruction", "input", "output"]),
+        ("text\none; two\n", "a.csv", ["text"]),
+        ("one\n", "a.txt", []),
+        ('[{"messages": [{"role": "assistant", "content": "Hello"}]}]', "a.json", ["messages"]),
+    ],
+)
+def test_columns_are_found_whatever_stands_between_them(
+    backend: Backend, content: str, name: str, columns: list[str]
+) -> None:
+    dataset = upload(backend, content.encode(), name).json()
+    assert (dataset["columns"], dataset["num_samples"]) == (columns, 1)
+
+
 def test_a_preview_shows_examples_as_text(backend: Backend) -> None:
     said = {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day"}]}
     content = "".join(json.dumps(row) + "\n" for row in (said, {"prompt": "q", "completion": "a"}, {"text": "t"}))
@@ -117,6 +136,7 @@ def test_what_cannot_be_trained_on_is_refused_and_not_kept(
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     if place is not None:
         assert [problem["place"] for problem in answer.json()["detail"]] == [place]
+        assert all(problem["remedy"] for problem in answer.json()["detail"])
     assert left(backend) == before
 
 
