@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from backend import preferences
 from backend.errors import SettingsInvalid
+from backend.logs import log_from
 from backend.preferences import Preferences, merged
 from backend.services import Services, services
 
@@ -56,10 +57,12 @@ def import_(settings_json: Annotated[str, Body(embed=True)], parts: Parts) -> di
 
 def _keep(parts: Services, changed: Callable[[Preferences], Preferences]) -> dict[str, Any]:
     try:
-        return _answer(preferences.change(parts.folders.settings, changed))
+        kept = preferences.change(parts.folders.settings, changed)
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsInvalid(f"{'.'.join(map(str, first['loc'])) or 'settings'}: {first['msg']}") from error
+    log_from(kept.advanced.logLevel)
+    return _answer(kept)
 
 
 def _answer(kept: Preferences) -> dict[str, Any]:

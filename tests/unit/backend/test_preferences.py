@@ -98,3 +98,26 @@ def test_consents_given_and_withdrawn_at_once_are_as_they_were_said(tmp_path: Pa
     with ThreadPoolExecutor(len(models)) as clients:
         list(clients.map(say, range(len(models))))
     assert set(consents.all()) == {one.model for one in models[1::2]}
+
+
+def test_the_level_of_the_log_is_the_users_at_once_and_at_the_next_start(tmp_path: Path) -> None:
+    def level(value: str) -> dict[str, Any]:
+        return {"category": "advanced", "values": {"logLevel": value}}
+
+    shelf = tmp_path / "data" / "configurations"
+    shelf.mkdir(parents=True)
+    (shelf / "torn.json").write_text("{")
+
+    def warned(backend: Backend) -> int:
+        """Have something to warn of, and return how often it was said."""
+        backend.post("/api/configurations/library/list", json={})
+        return int(backend.get("/api/logging/stats").json()["total_logs"])
+
+    with running_backend(Path(sys.executable), tmp_path / "data") as backend:
+        assert warned(backend) == 1
+        backend.call("PUT", "/api/settings/category", json=level("ERROR"))
+        assert warned(backend) == 1
+    with running_backend(Path(sys.executable), tmp_path / "data") as backend:
+        assert warned(backend) == 0
+        backend.call("PUT", "/api/settings/category", json=level("WARNING"))
+        assert warned(backend) == 1
