@@ -11,8 +11,34 @@ from backend.errors import DocumentUnknown, RequestInvalid
 from backend.methods import METHODS
 from backend.profiles import PROFILES, find
 from backend.services import Services, services
+from backend.shapes import SmartDefaults, answers
 
 router = APIRouter(prefix="/api")
+
+NUMBERS = (
+    *("gpu_memory_mb", "cpu_cores", "ram_gb", "compute_capability", "model_size_mb", "num_parameters", "num_samples"),
+    *("max_seq_length", "avg_sequence_length", "max_sequence_length", "target_effective_batch_size"),
+)
+TEXTS = ("architecture", "algorithm", "quantization")
+# Described and not checked: an error in one field would blank the window of the app that sends it.
+SITUATION = {
+    "requestBody": {
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        **{name: {"type": ["number", "null"]} for name in NUMBERS},
+                        **{name: {"type": ["string", "null"]} for name in TEXTS},
+                    },
+                }
+            }
+        }
+    }
+}
+REPEATED: dict[int | str, dict[str, Any]] = {
+    429: {"description": "Answered a moment ago", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 
 @router.get("/profiles")
@@ -36,7 +62,12 @@ async def algorithms() -> dict[str, Any]:
     return {"algorithms": [method.to_dict() for method in METHODS]}
 
 
-@router.post("/config/smart-defaults", response_model=dict[str, Any])
+@router.post(
+    "/config/smart-defaults",
+    response_model=dict[str, Any],
+    openapi_extra=SITUATION,
+    responses=answers(SmartDefaults) | REPEATED,
+)
 async def defaults(request: Request, parts: Annotated[Services, Depends(services)]) -> Response | dict[str, Any]:
     """Return hyper-parameters for a model, a dataset and a machine; whatever is unknown may be left out or null.
 

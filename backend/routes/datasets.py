@@ -14,6 +14,7 @@ from backend.datasets.errors import DatasetInUse, DatasetNotStored, UploadTooLar
 from backend.datasets.statistics import preview
 from backend.errors import RequestInvalid
 from backend.services import Services, services
+from backend.shapes import DatasetList, DatasetShape, answers
 
 router = APIRouter(prefix="/api/datasets")
 
@@ -36,7 +37,7 @@ UPLOAD = {
 }
 
 
-@router.post("/upload", openapi_extra=UPLOAD)
+@router.post("/upload", openapi_extra=UPLOAD, responses=answers(DatasetShape))
 async def upload(request: Request, parts: Parts) -> dict[str, Any]:
     """Take a .jsonl, .json, .csv, .txt or .parquet file, if it can be trained on."""
     file = await _received(request)
@@ -54,13 +55,13 @@ async def upload(request: Request, parts: Parts) -> dict[str, Any]:
     return dataset.to_dict()
 
 
-@router.get("")
+@router.get("", responses=answers(DatasetList))
 def datasets(parts: Parts) -> dict[str, Any]:
     """List the uploaded datasets, the last one first."""
     return {"datasets": [dataset.to_dict() for dataset in parts.datasets.all()]}
 
 
-@router.get("/{dataset_id}")
+@router.get("/{dataset_id}", responses=answers(DatasetShape))
 def dataset(dataset_id: str, parts: Parts) -> dict[str, Any]:
     """Describe one dataset, with its statistics."""
     return parts.datasets.get(dataset_id).to_dict()

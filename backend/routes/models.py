@@ -14,6 +14,7 @@ from backend.models.card import ModelCard
 from backend.models.errors import ModelInUse
 from backend.models.local import local_models, repository
 from backend.services import Services, services
+from backend.shapes import FoundModels, LocalModels, answers
 
 router = APIRouter(prefix="/api/models")
 
@@ -30,19 +31,19 @@ class Search(BaseModel):
     limit: int | None = Field(default=LIMIT, ge=1, le=100)
 
 
-@router.get("/popular/text-generation")
+@router.get("/popular/text-generation", responses=answers(FoundModels))
 async def popular(parts: Parts, limit: Annotated[int, Query(ge=1, le=100)] = LIMIT) -> dict[str, Any]:
     """List this machine's models and those that most people fetch; offline, this machine's alone."""
     return await _find(parts, "", limit)
 
 
-@router.post("/search")
+@router.post("/search", responses=answers(FoundModels))
 async def search(wanted: Search, parts: Parts) -> dict[str, Any]:
     """List models of this machine and of the hub that match; offline, this machine's alone."""
     return await _find(parts, wanted.query or "", wanted.limit or LIMIT)
 
 
-@router.get("/local")
+@router.get("/local", responses=answers(LocalModels))
 def local(parts: Parts) -> dict[str, Any]:
     """List the models of this machine."""
     return {"models": [card.to_dict() for card in _local(parts)]}
