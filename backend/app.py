@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from backend.answers import answered, is_text
+from backend.background import in_background
 from backend.datasets.retention import clear_out_daily
+from backend.debris import sweep
 from backend.errors import HttpError, InternalError, RequestError, RequestInvalid
 from backend.routes import (
+    absent,
     adapters,
     choices,
     configurations,
@@ -39,7 +44,7 @@ from backend.routes import (
     system,
     training,
 )
-from backend.schemas import ERRORS
+from backend.schemas import ERRORS, ERRORS_AS_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -72,9 +77,8 @@ ROUTES = (
     plugins,
     logging,
     offline,
+    absent,
 )
-# The app takes whatever JSON these answer for what it asked for, and its window goes blank at an error.
-TEXT_ERRORS = re.compile(r"/api/(profiles|models/(popular/.*|search)|config/smart-defaults|deployments)")
 
 
 def create_app(services: Services) -> FastAPI:
@@ -83,9 +87,14 @@ def create_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         # Not awaited: the first health answer need not wait for the database.
-        opening = asyncio.create_task(services.queue.open_if_used_before())
+        opening = in_background(services.queue.open_if_used_before(), "taking up earlier jobs")
         clearing = clear_out_daily(services.datasets, services.queue, services.folders.settings)
-        others = [asyncio.create_task(services.vault.open()), asyncio.create_task(clearing)]
+        sweeping = asyncio.to_thread(sweep, services.folders, services.hub_cache, datetime.now(UTC))
+        others = [
+            in_background(sweeping, "removing what was cut off"),
+            in_background(services.vault.open(), "asking the keyring for the hub's token"),
+            in_background(clearing, "removing uploads that nobody uses"),
+        ]
         yield
         for other in others:
             other.cancel()
@@ -100,6 +109,9 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     for routes in ROUTES:
+        for route in routes.router.routes:
+            if isinstance(route, APIRoute) and is_text(route.path):
+                route.responses |= ERRORS_AS_TEXT
         app.include_router(routes.router, responses=ERRORS)
     app.add_exception_handler(RequestError, _answer_error)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -110,9 +122,8 @@ def create_app(services: Services) -> FastAPI:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    if TEXT_ERRORS.fullmatch(request.url.path):
-        return PlainTextResponse(f"{error.message}. {error.remedy} ({error.code})", error.status)
-    return JSONResponse(error.to_dict(), error.status)
+    media_type, body = answered(error, request.url.path)
+    return Response(body, error.status, media_type=media_type)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> Response:

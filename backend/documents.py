@@ -11,7 +11,6 @@ import threading
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from backend.engine import read_object
 from backend.errors import DocumentUnknown
 
 if TYPE_CHECKING:
@@ -81,6 +80,15 @@ class Shelf:
         return self._folder / f"{name}.json"
 
 
+def read_object(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object that a file holds; None where it is missing, torn or no object."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def remove(folder: Path) -> None:
     """Remove a folder: it is there whole, or not at all."""
     leaving = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.leaving")
@@ -100,8 +108,11 @@ def write_whole(path: Path, document: Any) -> None:
     """Replace a file by a document: whoever reads it, even after a power cut, finds the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}.new")
-    with new.open("w", encoding="utf-8") as file:
-        json.dump(document, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    try:
+        with new.open("w", encoding="utf-8") as file:
+            json.dump(document, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)  # gone by now, if all went well

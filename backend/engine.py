@@ -7,11 +7,13 @@ and how far it has come. Both belong to another program, so nothing of their sha
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+
+from backend.documents import read_object
+from backend.errors import EngineArriving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +81,13 @@ class EngineWatch:
         while not self.is_whole():  # noqa: ASYNC110 - the launcher's files do not tell when they change
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def rest(self) -> None:
+        """Wait as `arrival` does, as long as the rest is on its way. Raises EngineArriving once it has stalled."""
+        while (found := self.engine()).part is not Part.WHOLE:
+            if found.state is Arrival.STALLED:
+                raise EngineArriving
+            await asyncio.sleep(LOOK_SECONDS)
+
     def is_whole(self) -> bool:
         """Tell whether workers can start."""
         return self.engine().part is Part.WHOLE
@@ -94,15 +103,6 @@ def judge(receipt: dict[str, Any] | None, progress: dict[str, Any] | None, *, si
         case {"done": int(done), "total": int(total), "unit": str(unit)} if 0 <= done <= total:
             return Engine(part=Part.CORE, state=state, done=done, total=total, unit=unit)
     return Engine(part=Part.CORE, state=state)
-
-
-def read_object(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object that a file of another program holds; None where it is missing, torn or no object."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _modified(path: Path) -> float:

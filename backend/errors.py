@@ -173,7 +173,9 @@ class NameTaken(RequestError):
     status = 409
 
     def __init__(self, path: str) -> None:
-        super().__init__(f"{path} is there already", "Choose another name.")
+        message = f"{path} is there already"
+        # The app shows `detail` of a preset's errors, and expects a text there.
+        super().__init__(message, "Choose another name.", detail=message)
 
 
 class DocumentUnknown(RequestError):
@@ -182,7 +184,8 @@ class DocumentUnknown(RequestError):
     status = 404
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"There is no {kind} {name!r}", f"Take a name from the list of every {kind}.")
+        message = f"There is no {kind} {name!r}"
+        super().__init__(message, f"Take a name from the list of every {kind}.", detail=message)  # as above
         self.code = f"{kind}-unknown"
 
 

@@ -6,11 +6,11 @@ The outermost layer of the app, so that refusals and the answers of every layer 
 from __future__ import annotations
 
 import hmac
-import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from backend.answers import answered
 from backend.errors import Refused
 
 if TYPE_CHECKING:
@@ -129,10 +129,11 @@ async def _refuse(scope: Scope, send: Send, refused: Refused) -> None:
         # Closed before it is accepted: the server answers the handshake with 403, and there never is a WebSocket.
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": refused.message})
         return
-    headers = [(b"content-type", b"application/json")]
+    media_type, body = answered(refused, scope["path"])
+    headers = [(b"content-type", media_type.encode())]
     if refused.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b"Bearer"))
-    await _answer(send, refused.status, headers, json.dumps(refused.to_dict()).encode())
+    await _answer(send, refused.status, headers, body)
 
 
 async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import logging
 import platform
 import time
 from functools import cache
@@ -16,6 +17,8 @@ import psutil
 from backend.clock import now
 
 GIB = 1024**3
+
+log = logging.getLogger(__name__)
 
 
 def hardware_profile(folder: Path) -> dict[str, Any]:
@@ -112,12 +115,24 @@ def _gpus() -> list[dict[str, Any]]:
     except pynvml.NVMLError:  # no driver, hence no GPU to use
         return []
     try:
-        return [_gpu(pynvml, number) for number in range(pynvml.nvmlDeviceGetCount())]
-    finally:
+        found = [_gpu(pynvml, number) for number in range(pynvml.nvmlDeviceGetCount())]
         pynvml.nvmlShutdown()
+    except pynvml.NVMLError as error:  # a driver that was updated while it ran, say
+        log.warning("NVIDIA's driver does not answer: %s", error)
+        return []
+    return [gpu for gpu in found if gpu is not None]
 
 
-def _gpu(pynvml: Any, number: int) -> dict[str, Any]:
+def _gpu(pynvml: Any, number: int) -> dict[str, Any] | None:
+    """Return what a GPU is and does; None for one that does not answer, which nothing can be trained on."""
+    try:
+        return _described(pynvml, number)
+    except pynvml.NVMLError as error:  # one that has fallen off its bus, say
+        log.warning("GPU %d does not answer: %s", number, error)
+        return None
+
+
+def _described(pynvml: Any, number: int) -> dict[str, Any]:
     device = pynvml.nvmlDeviceGetHandleByIndex(number)
     memory = _memory(pynvml, device)
     major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(device)
@@ -147,14 +162,14 @@ def _memory(pynvml: Any, device: Any) -> Any:
 def _temperature(pynvml: Any, device: Any) -> int | None:
     try:
         return int(pynvml.nvmlDeviceGetTemperature(device, pynvml.NVML_TEMPERATURE_GPU))
-    except pynvml.NVMLError_NotSupported:  # so it is on some virtual GPUs
+    except pynvml.NVMLError:  # so it is on some virtual GPUs
         return None
 
 
 def _utilization(pynvml: Any, device: Any) -> int | None:
     try:
         return int(pynvml.nvmlDeviceGetUtilizationRates(device).gpu)
-    except pynvml.NVMLError_NotSupported:  # so it is where a GPU is cut into instances
+    except pynvml.NVMLError:  # so it is where a GPU is cut into instances
         return None
 
 

@@ -28,3 +28,8 @@ def log_to(folder: Path) -> Path:
         output.setFormatter(Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=outputs)
     return path
+
+
+def log_from(level: str) -> None:
+    """Write no record of less weight than `level`, such as WARNING."""
+    logging.getLogger().setLevel(level)

@@ -2,12 +2,14 @@
 
 # ruff: noqa: N815 - the names are the app's, and are what the documents hold
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from backend.engine import read_object
+from backend.documents import read_object, write_whole
 
 
 class Category(BaseModel):
@@ -88,12 +90,24 @@ class Preferences(BaseModel):
     advanced: Advanced = Field(default_factory=Advanced)
 
 
+_changing = threading.Lock()
+
+
 def read(path: Path) -> Preferences:
-    """Return what is kept; the defaults where nothing is, or where a later version's settings are."""
-    try:
-        return Preferences.model_validate(read_object(path) or {})
-    except ValidationError:
-        return Preferences()
+    """Return what is kept; the default of each setting that is not, or that a later version wrote in its own way."""
+    return _understood(read_object(path) or {})
+
+
+def change(path: Path, changed: Callable[[Preferences], Preferences]) -> Preferences:
+    """Keep what `changed` makes of the preferences, and return it; what a later version wrote besides, stays."""
+    with _changing:
+        document = read_object(path)
+        if document is None and path.exists():
+            path.replace(path.with_name(f"{path.name}.unreadable"))  # somebody's work, if no JSON
+        before = _understood(document or {})
+        after = changed(before)
+        write_whole(path, _written(document or {}, before.model_dump(), after.model_dump()))
+    return after
 
 
 def merged(current: Preferences, category: str, values: dict[str, Any]) -> Preferences:
@@ -101,3 +115,33 @@ def merged(current: Preferences, category: str, values: dict[str, Any]) -> Prefe
     document = current.model_dump()
     document[category] = {**document.get(category, {}), **values}
     return Preferences.model_validate(document)
+
+
+def _understood(document: dict[str, Any]) -> Preferences:
+    categories = {}
+    for name, field in Preferences.model_fields.items():
+        given, kind = document.get(name), field.annotation
+        assert isinstance(kind, type)
+        assert issubclass(kind, Category)
+        categories[name] = _category(kind, given if isinstance(given, dict) else {})
+    return Preferences.model_validate(categories)
+
+
+def _category(kind: type[Category], given: dict[str, Any]) -> Category:
+    known = {name: value for name, value in given.items() if name in kind.model_fields}
+    try:
+        return kind.model_validate(known)
+    except ValidationError as error:
+        wrong = {problem["loc"][0] for problem in error.errors()}
+        return kind.model_validate({name: value for name, value in known.items() if name not in wrong})
+
+
+def _written(document: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Return a document with what has changed, and with what it did not say yet; the rest of it as it was."""
+    written = dict(document)
+    for category, values in after.items():
+        kept = document.get(category)
+        kept = kept if isinstance(kept, dict) else {}
+        said = {name: value for name, value in values.items() if name not in kept or value != before[category][name]}
+        written[category] = kept | said
+    return written

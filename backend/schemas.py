@@ -1,25 +1,23 @@
 """The bodies that clients send. The app has two spellings of most fields, and null for those it left empty."""
 
 # Annotations are read by pydantic when the module is imported, so they are not deferred here.
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from backend.defaults import learning_rate
+from backend.models.names import model_name
 from backend.training.plan import (
     RENDEZVOUS_ID,
     MethodName,
     Precision,
     Quantization,
     TrainingPlan,
-    is_folder,
     split_endpoint,
 )
 from backend.wizard import flatten, method_name, quantization_name
 
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 SEED_LIMIT = 2**32
 
 
@@ -38,7 +36,11 @@ class StartTraining(BaseModel):
     `dataset` is the id of an upload or a full path. What the wizard nests is understood as well.
     """
 
-    model: str = _spelled("model", "base_model", "modelPath", "model_path", "modelName", "model_name", min_length=1)
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    model: Annotated[str, AfterValidator(model_name)] = _spelled(
+        "model", "base_model", "modelPath", "model_path", "modelName", "model_name", min_length=1
+    )
     dataset: str = _spelled(
         "dataset", "dataset_id", "datasetId", "dataset_path", "datasetPath", min_length=1, coerce_numbers_to_str=True
     )
@@ -86,12 +88,6 @@ class StartTraining(BaseModel):
         return flatten(body) if isinstance(body, dict) else body
 
     @model_validator(mode="after")
-    def _names_a_model(self) -> "StartTraining":
-        if not is_folder(self.model) and not HUB_ID.fullmatch(self.model):
-            raise ValueError("model: give a folder by its full path, or a hub id such as owner/name")
-        return self
-
-    @model_validator(mode="after")
     def _meets_somewhere(self) -> "StartTraining":
         if self.nnodes > 1 and self.rdzv_endpoint is None:
             raise ValueError(
@@ -132,7 +128,7 @@ class Problem(BaseModel):
     detail: Any = None
 
 
-# What every route may answer, and those whose errors are texts (TEXT_ERRORS in app.py).
+# What every route may answer, and those whose errors are texts (answers.py).
 ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "Not granted"}}
 ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
     "default": ERRORS["default"] | {"content": {"text/plain": {"schema": {"type": "string"}}}}

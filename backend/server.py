@@ -26,6 +26,7 @@ from backend.hardware import HardwareWatch
 from backend.inference.models import Models
 from backend.jobs.queue import Queue
 from backend.journal import Journal
+from backend.logs import log_from
 from backend.models.downloads import KIND as DOWNLOAD
 from backend.models.downloads import Downloads
 from backend.models.hub import Hub
@@ -64,6 +65,7 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
             hide(secret)
     watch = EngineWatch(settings.home, Path(sys.prefix))
     folders = Folders(settings.data_dir)
+    log_from(read(folders.settings).advanced.logLevel)
     journal = Journal()
     logging.getLogger().addHandler(journal)
     cache = hub_cache(os.environ, user_folder(settings.data_dir))

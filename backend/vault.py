@@ -10,8 +10,7 @@ import logging
 import os
 from typing import TYPE_CHECKING, Any
 
-from backend.documents import write_whole
-from backend.engine import read_object
+from backend.documents import read_object, write_whole
 from backend.errors import DocumentUnknown, TaskFailed
 from backend.redaction import hide
 from backend.workers import HUB_TOKEN_VARIABLE

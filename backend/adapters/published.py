@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.adapters.shelf import CONFIGURATION, RECORD
-from backend.engine import read_object
+from backend.documents import read_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def published(folder: Path) -> Iterator[tuple[str, bytes | Path]]:
 def zipped(adapter: Adapter, folder: Path) -> Path:
     """Write a zip of what others may see of an adapter to a new file in `folder`, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{adapter.id}-", suffix=".zip", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=f"adapter-{adapter.id}-", suffix=".zip", delete=False) as file:
         # Weights do not get smaller, and the rest is small.
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name, content in published(Path(adapter.path)):

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from backend.documents import NAME, remove
-from backend.engine import read_object
+from backend.documents import NAME, read_object, remove
 from backend.errors import DocumentUnknown
 
 if TYPE_CHECKING:

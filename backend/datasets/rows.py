@@ -11,9 +11,11 @@ import csv
 import encodings.utf_8_sig  # noqa: F401 - else found when the first dataset is read: too late for the core
 import json
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from backend.datasets.errors import DatasetMissing, DatasetUnusable
+from backend.datasets.jsonarray import ArrayBroken, NotAnArray, NotUtf8, elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ MESSAGES_COLUMN = "messages"
 ROLES = ("system", "user", "assistant", "tool")
 PAIRS = (("instruction", "output"), ("prompt", "completion"), ("prompt", "response"), ("question", "answer"))
 CONTEXT_COLUMN = "input"  # some instruction sets give the instruction's subject apart
+DELIMITERS = (",", ";", "\t", "|")  # spreadsheets of half of Europe write the second
 MAX_PROBLEMS = 10
 MAX_LINE_BYTES = 16 * 1024 * 1024
 SHOWN_COLUMNS = 8
@@ -37,6 +40,8 @@ REMEDY_COLUMNS = (
     + "."
 )
 REMEDY_EMPTY = "Add at least one example."
+REMEDY_ARRAY = "Make the file an array of objects, or rename it to .jsonl if it has one object a line."
+_ARRAY_REMEDIES = {NotUtf8: REMEDY_ENCODING, NotAnArray: REMEDY_ARRAY}
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,17 @@ def read_examples(path: Path) -> Iterator[Example]:
     if problems:
         raise DatasetUnusable(
             path,
-            [{"place": problem.place, "reason": problem.reason} for problem in problems],
+            [vars(problem) for problem in problems],
             problems[0].remedy,
         )
+
+
+def text_columns(path: Path) -> list[str]:
+    """Return the columns whose texts make the first example; none where it is a bare text. Raises DatasetMissing."""
+    value = next((row.value for row in _reader(path)(path) if isinstance(row, Row)), None)
+    if not isinstance(value, dict):
+        return []
+    return [MESSAGES_COLUMN] if isinstance(value.get(MESSAGES_COLUMN), list) else _columns(value)
 
 
 def count_examples(path: Path) -> int:
@@ -226,21 +239,10 @@ def _rows_of_jsonl(path: Path) -> Iterator[Row | Problem]:
 
 def _rows_of_json(path: Path) -> Iterator[Row | Problem]:
     try:
-        rows = json.loads(path.read_bytes().decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        yield Problem("the whole file", f"byte {error.start + 1} is not UTF-8", REMEDY_ENCODING)
-        return
-    except json.JSONDecodeError as error:
-        yield Problem(f"line {error.lineno}", f"not JSON: {error.msg} at column {error.colno}", REMEDY_ROWS)
-        return
-    except (ValueError, RecursionError) as error:
-        yield Problem("the whole file", f"not JSON that can be read: {error}", REMEDY_ROWS)
-        return
-    if not isinstance(rows, list):
-        remedy = "Make the file an array of objects, or rename it to .jsonl if it has one object a line."
-        yield Problem("the whole file", "it is not an array of rows", remedy)
-        return
-    yield from (Row(f"row {number}", row) for number, row in enumerate(rows, start=1))
+        for number, row in enumerate(elements(path), start=1):
+            yield Row(f"row {number}", row)
+    except ArrayBroken as error:
+        yield Problem(error.place, error.reason, _ARRAY_REMEDIES.get(type(error), REMEDY_ROWS))
 
 
 def _rows_of_csv(path: Path) -> Iterator[Row | Problem]:
@@ -254,7 +256,9 @@ def _rows_of_csv(path: Path) -> Iterator[Row | Problem]:
                 return
             yield line
 
-    records = csv.DictReader(texts(), strict=True)
+    lines = texts()
+    header = next(lines, "")
+    records = csv.DictReader(chain([header], lines), delimiter=_delimiter(header), strict=True)
     try:
         for record in records:
             place = f"line {records.line_num}"
@@ -267,6 +271,15 @@ def _rows_of_csv(path: Path) -> Iterator[Row | Problem]:
     except csv.Error as error:
         yield Problem(f"line {records.reader.line_num}", f"not CSV: {error}", REMEDY_ROWS)
     yield from unreadable
+
+
+def _delimiter(header: str) -> str:
+    """Return what stands between the names of a header: what leaves names that we know, else a comma."""
+    for candidate in DELIMITERS:
+        names = next(csv.reader([header], delimiter=candidate), [])
+        if MESSAGES_COLUMN in names or _columns(dict.fromkeys(names, "")):
+            return candidate
+    return DELIMITERS[0]
 
 
 _READERS: dict[str, Callable[[Path], Iterator[Row | Problem]]] = {

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import shutil
+import threading
 import uuid
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
@@ -13,9 +14,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from backend.clock import now
 from backend.datasets.errors import DatasetNotStored, DatasetUnknown
+from backend.datasets.rows import text_columns
 from backend.datasets.statistics import Statistics, measure
-from backend.documents import remove, write_whole
-from backend.engine import read_object
+from backend.documents import read_object, remove, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ RECORD = "dataset.json"
 class Dataset:
     """An uploaded file: `name` as it was called, `path` where its rows are, `size` in bytes.
 
-    `used_at` is when it was uploaded last.
+    `used_at` is when it was uploaded last; `columns` are those whose texts make the examples.
     """
 
     id: str
@@ -40,11 +41,12 @@ class Dataset:
     size: int
     created_at: str
     used_at: str
+    columns: tuple[str, ...]
     statistics: Statistics
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dataset as JSON values, and with what the app reads of it."""
-        return {**asdict(self), "num_samples": self.statistics.num_samples}
+        return {**asdict(self), "columns": list(self.columns), "num_samples": self.statistics.num_samples}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], folder: Path) -> Dataset:
@@ -52,6 +54,7 @@ class Dataset:
         known = {name: values[name] for name in ("id", "name", "format", "size", "created_at")}
         known["path"] = str(folder / PurePath(values["path"]).name)
         known["used_at"] = values.get("used_at", values["created_at"])  # records of earlier versions have none
+        known["columns"] = tuple(values.get("columns", ()))  # as above
         return cls(**known, statistics=Statistics.from_dict(values["statistics"]))
 
 
@@ -60,6 +63,7 @@ class Datasets:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._placing = threading.Lock()
 
     def add(self, source: IO[bytes], name: str, rows_of_parquet: Callable[[Path, Path], None]) -> Dataset:
         """Take a file over, if it can be trained on. `rows_of_parquet` turns a parquet file into one of JSON lines.
@@ -73,10 +77,8 @@ class Datasets:
             arriving.mkdir(parents=True)
             rows = arriving / f"rows{suffix}"
             digest, size = _copy(source, rows, suffix)
-            if (known := self._find(digest)) is not None:
-                again = replace(known, used_at=now())
-                write_whole(self._folder / digest / RECORD, again.to_dict())
-                return again
+            if (known := self._used_again(digest)) is not None:
+                return known
             if suffix == PARQUET:
                 uploaded, rows = rows, rows.with_suffix(".jsonl")
                 rows_of_parquet(uploaded, rows)
@@ -88,15 +90,15 @@ class Datasets:
                 size=size,
                 created_at=(arrived := now()),
                 used_at=arrived,
+                columns=tuple(text_columns(rows)),
                 statistics=measure(rows),
             )
             write_whole(arriving / RECORD, dataset.to_dict())
-            arriving.rename(self._folder / digest)
+            return self._taken(arriving, dataset)
         except OSError as error:
             raise DatasetNotStored(self._folder, error) from error
         finally:
-            shutil.rmtree(arriving, ignore_errors=True)  # gone by now, if all went well
-        return dataset
+            shutil.rmtree(arriving, ignore_errors=True)  # gone by now, if it was taken
 
     def all(self) -> list[Dataset]:
         """Return every dataset, the last uploaded first."""
@@ -113,6 +115,25 @@ class Datasets:
     def delete(self, dataset_id: str) -> None:
         """Remove one dataset. Raises DatasetUnknown."""
         remove(self._folder / self.get(dataset_id).id)
+
+    def _taken(self, arriving: Path, dataset: Dataset) -> Dataset:
+        """Put a dataset in its place, unless somebody else has uploaded the same meanwhile."""
+        place = self._folder / dataset.id
+        with self._placing:
+            if (known := self._used_again(dataset.id)) is not None:
+                return known
+            if place.exists():  # without a record that can be read: of no use to anybody
+                remove(place)
+            arriving.rename(place)
+        return dataset
+
+    def _used_again(self, dataset_id: str) -> Dataset | None:
+        """Return a dataset that is there already, as used now."""
+        if (known := self._find(dataset_id)) is None:
+            return None
+        again = replace(known, used_at=now())
+        write_whole(self._folder / dataset_id / RECORD, again.to_dict())
+        return again
 
     def _find(self, dataset_id: str) -> Dataset | None:
         if not ID.fullmatch(dataset_id):

@@ -16,7 +16,7 @@ from backend.errors import EngineArriving
 from backend.inference.errors import ModelNotLoaded
 from backend.inference.process import LOG_NAME, LoadedModel
 from backend.models.errors import ModelMissing
-from backend.training.plan import is_folder
+from backend.models.names import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,6 +10,7 @@ from contextlib import suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Literal
 
+from backend.background import in_background
 from backend.clock import now
 from backend.errors import BackendError
 from backend.jobs.errors import JobBusy, JobEnded, JobsUnavailable
@@ -69,8 +70,7 @@ class Queue:
             if self._store is None:
                 store, self._locked = await asyncio.to_thread(self._open)
                 self._store = store
-                self._runner = asyncio.create_task(self._run_jobs(store))
-                self._runner.add_done_callback(_log_failure)
+                self._runner = in_background(self._run_jobs(store), "the queue of jobs")
             return self._store
 
     async def open_if_used_before(self) -> None:
@@ -277,8 +277,3 @@ class Queue:
     async def _tell(self, store: Store, job_id: str, event: Event) -> None:
         number = await asyncio.to_thread(store.append, job_id, event)
         self.listeners.tell(job_id, number, event)
-
-
-def _log_failure(runner: asyncio.Task[None]) -> None:
-    if not runner.cancelled() and (error := runner.exception()) is not None:
-        log.critical("the queue of jobs has ended by a bug", exc_info=error)

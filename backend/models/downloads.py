@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any
 
 from backend import host
+from backend.background import in_background
 from backend.clock import now
 from backend.errors import EngineArriving, TaskFailed
 from backend.redaction import without_secrets
@@ -149,7 +150,7 @@ class Downloads:
         record = record | {"state": DownloadState.RUNNING, "error": None, "ended_at": None}
         fetching = Fetching(record, process, asyncio.get_running_loop().create_future())
         self._running[record["id"]] = fetching
-        fetching.reader = asyncio.create_task(self._read(fetching, output))
+        fetching.reader = in_background(self._read(fetching, output), f"the download of {record['model_id']}")
         return fetching
 
     async def _read(self, fetching: Fetching, output: IO[bytes]) -> None:
@@ -164,11 +165,16 @@ class Downloads:
                 elif event == "fetched":
                     state = DownloadState.COMPLETED
                     fetching.record = fetching.record | {"path": told["path"], "remaining": 0.0}
+                elif event == "planned":
+                    fetching.record = fetching.record | told | {"rate": 0.0, "remaining": None}
+                    if (error := await self._kept(fetching.record)) is not None:
+                        state = DownloadState.FAILED
+                        host.kill_group(fetching.process.pid)
+                        break
+                    fetching.planned.set_result(None)
+                    self._tell(fetching.record)
                 else:
-                    fetching.record = _moved(fetching.record, event, told)
-                    if event == "planned":
-                        await asyncio.to_thread(self._shelf.put, fetching.record["id"], fetching.record)
-                        fetching.planned.set_result(None)
+                    fetching.record = _moved(fetching.record, told)
                     self._tell(fetching.record)
             status = await fetching.process.wait()
             if state is DownloadState.INTERRUPTED and not fetching.cancelled and not host.was_killed(status):
@@ -179,7 +185,9 @@ class Downloads:
         record = fetching.record | {"state": state, "error": error, "rate": 0.0, "ended_at": now()}
         fetching.record = record
         if fetching.planned.done() or self._shelf.find(record["id"]) is not None:
-            await asyncio.to_thread(self._shelf.put, record["id"], record)
+            # Where there is no room to say how it ended, it is found interrupted, and can be resumed.
+            unkept = await self._kept(record)
+            error = error or unkept
         del self._running[record["id"]]
         self._tell(record)
         if error is not None:
@@ -188,17 +196,32 @@ class Downloads:
             failed = error or ENDED
             fetching.planned.set_exception(TaskFailed(**failed))
 
+    async def _kept(self, record: Record) -> dict[str, Any] | None:
+        """Write a record to the disk; return why the disk does not take it, or None."""
+        try:
+            await asyncio.to_thread(self._shelf.put, record["id"], record)
+        except OSError as error:
+            return _not_kept(error)
+        return None
+
     def _tell(self, record: Record) -> None:
         for arriving in self._followers:
             arriving.put_nowait(record)
 
 
-def _moved(record: Record, event: str, told: dict[str, Any]) -> Record:
-    """Return a record after an event; the files' list is kept by name."""
-    if event == "planned":
-        return record | told | {"rate": 0.0, "remaining": None}
+def _moved(record: Record, told: dict[str, Any]) -> Record:
+    """Return a record after a file has moved on; the files' list is kept by name."""
     moved = told.pop("file")
     return record | told | {"files": [one | (moved if one["name"] == moved["name"] else {}) for one in record["files"]]}
+
+
+def _not_kept(error: OSError) -> dict[str, Any]:
+    return {
+        "code": "download-not-kept",
+        "message": f"What there is to know of the download cannot be written: {error}",
+        "remedy": "Make room on this disk, or let your user write there, and start the download again.",
+        "detail": None,
+    }
 
 
 def _unexplained(status: int, output: IO[bytes]) -> dict[str, Any]:

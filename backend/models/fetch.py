@@ -8,6 +8,7 @@ the end `fetched` or `failed`.
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import hashlib
 import json
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from backend.errors import BackendError
 from backend.models.hubclient import understood
 from backend.models.local import repository
+from backend.models.weights import PICKLED, SAFE
 from backend.working import CannotWork, begin
 
 if TYPE_CHECKING:
@@ -30,12 +32,12 @@ if TYPE_CHECKING:
     Tell = Callable[..., None]
 
 TEXTS = ("*.json", "*.txt", "*.model", "*.jinja", "*.py", "*.md", "LICENSE*")
-SAFE = ("*.safetensors",)
-PICKLES = ("*.bin", "*.pt", "*.pth")
+MAKE_ROOM = "Delete a model that you no longer need (DELETE /api/models/cache/ID), or make room on this disk."
 ATTEMPTS = 5  # at one file, without a byte gained in between
 PAUSE_SECONDS = 1.0
 TOLD_SECONDS = 0.2
 PIECE_BYTES = 1024 * 1024  # what a kill may cost; the client's own pieces are ten times that
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 GIT_HASH_LENGTH = 40  # of a small file; a large one is named by its sha256
 
 
@@ -128,6 +130,11 @@ def main(arguments: list[str]) -> int:
     except BackendError as error:
         tell("failed", error=error.to_dict())
         return 1
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        tell("failed", error=_disk_filled(request["cache"]).to_dict())
+        return 1
     return 0
 
 
@@ -170,7 +177,7 @@ def wanted(files: list[File], *, pickle: bool) -> list[File]:
     top = [file for file in files if "/" not in file.name]
     weights = [file for file in top if _matches(file, SAFE)]
     if not weights and pickle:
-        weights = [file for file in top if _matches(file, PICKLES)]
+        weights = [file for file in top if _matches(file, PICKLED)]
     return (
         sorted((file for file in top if _matches(file, TEXTS)), key=lambda file: file.size) + weights if weights else []
     )
@@ -254,18 +261,26 @@ def _matches(file: File, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(file.name, pattern) for pattern in patterns)
 
 
+def _disk_filled(cache: str) -> CannotWork:
+    return CannotWork(
+        "disk-full",
+        f"The disk of {cache} has filled up; what has arrived is kept",
+        f"{MAKE_ROOM} Then resume the download.",
+    )
+
+
 def _require_room(folder: Path, needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise CannotWork(
             "disk-full",
             f"The model needs {needed:,} more bytes in {folder}, and {free:,} are free",
-            "Delete a model that you no longer need (DELETE /api/models/cache/ID), or make room on this disk.",
+            MAKE_ROOM,
         )
 
 
 def _nothing(model_id: str, names: list[str]) -> CannotWork:
-    if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in PICKLES):
+    if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in PICKLED):
         return CannotWork(
             "pickle-not-trusted",
             f"The weights of {model_id} are pickles, which can run anything when they are read",

@@ -1,11 +1,12 @@
-"""The model hub, asked over HTTPS from the server's threads. It may be out of reach, and that is no error here."""
+"""The model hub, asked over HTTPS. It may be out of reach, and that is no error here."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
@@ -37,36 +38,40 @@ class Remembered:
 
 
 class Hub:
-    """Asks each question once in a while, however often it is put. May be used from any thread."""
+    """Asks each question once in a while, however often it is put, and one at a time.
+
+    In a thread of its own: whoever waits for a network that swallows everything takes none of those that others need.
+    """
 
     def __init__(self, environment: Mapping[str, str], token: Callable[[], str | None]) -> None:
         self.endpoint = (environment.get("HF_ENDPOINT") or ENDPOINT).rstrip("/")
         self.switched_off = environment.get("HF_HUB_OFFLINE", "").upper() in TRUE
         self._token = token
         self._answers: dict[str, Remembered] = {}
-        self._asking = threading.Lock()
+        self._asking = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "hub")
         self._reached: bool | None = False if self.switched_off else None
         self._asked_at: str | None = None
         self._unreachable_until = 0.0
 
-    def search(self, query: str, limit: int) -> list[ModelCard] | None:
+    async def search(self, query: str, limit: int) -> list[ModelCard] | None:
         """Return the most downloaded text models that match, or None where the hub is out of reach."""
         asked = {"pipeline_tag": "text-generation", "sort": "downloads", "direction": "-1", "limit": str(limit)}
         path = "/api/models?" + urlencode(asked | {"full": "true"} | ({"search": query} if query else {}))
-        with self._asking:
+        async with self._asking:
             remembered = self._answers.get(path)
             if remembered is None or remembered.until < time.monotonic():
                 self._answers.pop(path, None)
                 while len(self._answers) >= REMEMBERED_ANSWERS:
                     self._answers.pop(next(iter(self._answers)))
-                remembered = Remembered(self._ask(path), time.monotonic() + REMEMBERED_SECONDS)
+                remembered = Remembered(await self._answer(path), time.monotonic() + REMEMBERED_SECONDS)
                 self._answers[path] = remembered
         return remembered.cards
 
-    def check(self) -> bool:
+    async def check(self) -> bool:
         """Ask whether the hub answers now, unless it was found out of reach a moment ago."""
-        with self._asking:
-            self._ask("/api/models?limit=1")
+        async with self._asking:
+            await self._answer("/api/models?limit=1")
         return bool(self._reached)
 
     def status(self) -> dict[str, Any]:
@@ -74,6 +79,9 @@ class Hub:
         if self._reached is None:
             return {"status": "checking", "last_check": None}
         return {"status": "online" if self._reached else "offline", "last_check": self._asked_at}
+
+    async def _answer(self, path: str) -> list[ModelCard] | None:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._ask, path)
 
     def _ask(self, path: str) -> list[ModelCard] | None:
         if self.switched_off or time.monotonic() < self._unreachable_until:

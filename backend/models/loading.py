@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from backend.models.local import snapshot
+from backend.models.names import is_folder
 from backend.models.trust import CONSENTS_VARIABLE, Brought, Consent, Consents, borrows_code, brought
-from backend.training.plan import is_folder
 from backend.working import CannotWork, first_line
 
 CONSENT_REMEDY = (

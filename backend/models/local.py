@@ -7,20 +7,24 @@ described in milliseconds.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.engine import read_object
+from backend.documents import read_object
 from backend.models.card import ModelCard
+from backend.models.weights import PICKLED, SAFE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 MIB = 1024**2
 MILLION = 1e6
 HEADER_LIMIT = 100 * MIB  # safetensors' own limit of a header
+
+log = logging.getLogger(__name__)
 
 
 def hub_cache(environment: Mapping[str, str], user: Path) -> Path:
@@ -34,14 +38,13 @@ def hub_cache(environment: Mapping[str, str], user: Path) -> Path:
 
 def local_models(folder: Path, cache: Path) -> list[ModelCard]:
     """Return the models of a folder of models, then those of the hub's cache, each by name."""
-    found = [card for path in sorted(_folders(folder)) if (card := describe(path, path.name, str(path)))]
+    found = [_card(path, path.name, str(path)) for path in sorted(_folders(folder))]
     for kept in sorted(_folders(cache)):
         kind, *names = kept.name.split("--")
         fetched = _snapshot(kept)
         if kind == "models" and names and fetched is not None:
-            card = describe(fetched, "/".join(names), "/".join(names))
-            found += [card] if card else []
-    return found
+            found.append(_card(fetched, "/".join(names), "/".join(names)))
+    return [card for card in found if card is not None]
 
 
 def repository(cache: Path, model_id: str) -> Path:
@@ -57,8 +60,10 @@ def snapshot(cache: Path, model_id: str) -> Path | None:
 def describe(path: Path, name: str, model_id: str) -> ModelCard | None:
     """Return the card of a model's folder, or None if it holds no model with its weights."""
     configuration = read_object(path / "config.json")
-    weights = sorted(path.glob("*.safetensors"))
-    if configuration is None or not weights or not _is_whole(path):
+    safe = _files(path, SAFE)
+    weights = safe or _files(path, PICKLED)
+    # A link that leads nowhere is what an interrupted fetch or a cleaned cache leaves.
+    if configuration is None or not weights or not all(map(Path.is_file, weights)) or not _is_whole(path):
         return None
     architectures = configuration.get("architectures")
     author, _, short = name.rpartition("/")
@@ -66,26 +71,41 @@ def describe(path: Path, name: str, model_id: str) -> ModelCard | None:
         model_id=model_id,
         author=author or "local",
         model_name=short,
-        tags=("local",),
+        tags=("local",) if safe else ("local", "pickle"),
         pipeline_tag="text-generation",
         library_name="transformers",
         size_mb=round(sum(file.stat().st_size for file in weights) / MIB, 3),
-        parameters=round(sum(_count(file) for file in weights) / MILLION, 6),
+        parameters=round(sum(map(_count, safe)) / MILLION, 6) if safe else None,
         architecture=str(architectures[0]) if isinstance(architectures, list) and architectures else None,
         path=str(path),
     )
 
 
+def _card(path: Path, name: str, model_id: str) -> ModelCard | None:
+    """Describe a model; one that the system does not let us read, or that is just leaving, hides no other."""
+    try:
+        return describe(path, name, model_id)
+    except OSError as error:
+        log.warning("the model %s is left out: %s", name, error)
+        return None
+
+
+def _files(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted(path for pattern in patterns for path in folder.glob(pattern))
+
+
 def _folders(parent: Path) -> Iterator[Path]:
-    if parent.is_dir():
+    try:
         yield from (path for path in parent.iterdir() if path.is_dir())
+    except OSError:  # it is not there, or not ours
+        return
 
 
 def _snapshot(repository: Path) -> Path | None:
     """Return the folder of the revision that `main` names, or else of any that was fetched."""
     main = repository / "refs" / "main"
     if main.is_file():
-        named = repository / "snapshots" / main.read_text(encoding="utf-8").strip()
+        named = repository / "snapshots" / main.read_text(encoding="utf-8", errors="replace").strip()
         if named.is_dir():
             return named
     return next(iter(sorted(_folders(repository / "snapshots"))), None)
@@ -105,7 +125,6 @@ def _count(weights: Path) -> int:
             return 0
         try:
             header: Any = json.loads(file.read(length))
-        except ValueError:
+            return sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+        except (ValueError, RecursionError, AttributeError, KeyError, TypeError):  # whatever a header that is none has
             return 0
-    tensors = header.items() if isinstance(header, dict) else ()
-    return sum(math.prod(tensor["shape"]) for name, tensor in tensors if name != "__metadata__")

@@ -8,21 +8,20 @@ imported or unpickled here.
 from __future__ import annotations
 
 import hashlib
+import threading
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from backend.clock import now
-from backend.documents import write_whole
-from backend.engine import read_object
+from backend.documents import read_object, write_whole
 from backend.models.errors import RevisionChanged
+from backend.models.weights import PICKLES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 CONSENTS_VARIABLE = "PEFT_STUDIO_CONSENTS"  # tells workers where the consents are
 NAMES_CODE = ("config.json", "tokenizer_config.json")
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +74,7 @@ class Consents:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._changing = threading.Lock()
 
     def of(self, found: Brought) -> Consent:
         """Return what may run of a model as it is now: nothing, if it was another revision that was looked at."""
@@ -91,14 +91,14 @@ class Consents:
         """Keep what may run of a model, as its user saw it in `revision`. Raises RevisionChanged."""
         if revision != found.revision:
             raise RevisionChanged(found.model, revision, found.revision)
-        self._keep(self.all() | {found.model: {**asdict(consent), "revision": revision, "granted_at": now()}})
+        granted = {**asdict(consent), "revision": revision, "granted_at": now()}
+        with self._changing:
+            write_whole(self._path, self.all() | {found.model: granted})
 
     def withdraw(self, model: str) -> None:
         """Forget what was consented to."""
-        self._keep({name: kept for name, kept in self.all().items() if name != model})
-
-    def _keep(self, consents: Mapping[str, Any]) -> None:
-        write_whole(self._path, consents)
+        with self._changing:
+            write_whole(self._path, {name: kept for name, kept in self.all().items() if name != model})
 
 
 def _digest(configurations: list[Path], code: list[Path], pickles: list[Path]) -> str:

@@ -34,10 +34,12 @@ class Connector(Protocol):
 
 
 def found(*, folder: str) -> list[dict[str, Any]]:
-    """Return the entry points of the runtime's packages, then of those installed in a folder. Imports none."""
-    runtime = [_entry(one, point) for one in distributions() for point in _points(one)]
-    added = [_entry(one, point) for one in distributions(path=[folder]) for point in _points(one)]
-    return [one | {"place": "runtime"} for one in runtime] + [one | {"place": "folder"} for one in added]
+    """Return the entry points of the runtime's packages, then of those installed in a folder. Imports none.
+
+    A package whose entry points cannot be read is one entry, with its `error`.
+    """
+    runtime = [entry for one in distributions() for entry in _entries(one, "runtime")]
+    return runtime + [entry for one in distributions(path=[folder]) for entry in _entries(one, "folder")]
 
 
 def described(*, folder: str, name: str, value: str) -> dict[str, Any]:
@@ -73,13 +75,14 @@ def _load(folder: str, name: str, value: str) -> Connector:
     return connector
 
 
-def _points(distribution: Distribution) -> list[EntryPoint]:
-    return [point for point in distribution.entry_points if point.group == GROUP]
-
-
-def _entry(distribution: Distribution, point: EntryPoint) -> dict[str, str]:
+def _entries(distribution: Distribution, place: str) -> list[dict[str, Any]]:
     package = str(distribution.metadata["Name"])
-    return {"name": point.name, "value": point.value, "package": package, "version": str(distribution.version)}
+    about = {"package": package, "version": str(distribution.version), "place": place}
+    try:
+        points = [point for point in distribution.entry_points if point.group == GROUP]
+    except (TypeError, ValueError) as error:  # lines that are none, bytes that are no text
+        return [{"name": package, "value": "", **about, "secrets": [], "error": _failed(package, error).to_dict()}]
+    return [{"name": point.name, "value": point.value, **about} for point in points]
 
 
 def _failed(name: str, error: Exception) -> CannotWork:

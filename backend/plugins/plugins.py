@@ -49,6 +49,8 @@ class Plugins:
         free = asyncio.Semaphore(AT_ONCE)
 
         async def described(entry: dict[str, Any]) -> dict[str, Any]:
+            if "error" in entry:
+                return entry
             try:
                 async with free:
                     said = await self._run("describe-connector", LOAD_SECONDS, name=entry["name"], value=entry["value"])

@@ -15,9 +15,8 @@ from backend.adapters.published import zipped
 from backend.documents import NAME
 from backend.errors import NameTaken
 from backend.models.local import snapshot
-from backend.routes.downloads import HUB_ID
+from backend.models.names import HUB_ID, is_folder
 from backend.services import Services, services
-from backend.training.plan import is_folder
 
 router = APIRouter(prefix="/api/adapters")
 

@@ -10,13 +10,38 @@ from backend.defaults import situation, smart_defaults
 from backend.errors import DocumentUnknown, RequestInvalid
 from backend.methods import METHODS
 from backend.profiles import PROFILES, find
-from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services
+from backend.shapes import SmartDefaults, answers
 
 router = APIRouter(prefix="/api")
 
+NUMBERS = (
+    *("gpu_memory_mb", "cpu_cores", "ram_gb", "compute_capability", "model_size_mb", "num_parameters", "num_samples"),
+    *("max_seq_length", "avg_sequence_length", "max_sequence_length", "target_effective_batch_size"),
+)
+TEXTS = ("architecture", "algorithm", "quantization")
+# Described and not checked: an error in one field would blank the window of the app that sends it.
+SITUATION = {
+    "requestBody": {
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {
+                        **{name: {"type": ["number", "null"]} for name in NUMBERS},
+                        **{name: {"type": ["string", "null"]} for name in TEXTS},
+                    },
+                }
+            }
+        }
+    }
+}
+REPEATED: dict[int | str, dict[str, Any]] = {
+    429: {"description": "Answered a moment ago", "content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
-@router.get("/profiles", responses=ERRORS_AS_TEXT)
+
+@router.get("/profiles")
 async def profiles() -> dict[str, Any]:
     """List the starting points."""
     return {"profiles": [profile.to_dict() for profile in PROFILES]}
@@ -37,7 +62,12 @@ async def algorithms() -> dict[str, Any]:
     return {"algorithms": [method.to_dict() for method in METHODS]}
 
 
-@router.post("/config/smart-defaults", response_model=dict[str, Any], responses=ERRORS_AS_TEXT)
+@router.post(
+    "/config/smart-defaults",
+    response_model=dict[str, Any],
+    openapi_extra=SITUATION,
+    responses=answers(SmartDefaults) | REPEATED,
+)
 async def defaults(request: Request, parts: Annotated[Services, Depends(services)]) -> Response | dict[str, Any]:
     """Return hyper-parameters for a model, a dataset and a machine; whatever is unknown may be left out or null.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, UploadFile
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from backend.clock import now
 from backend.errors import ConfigurationInvalid
@@ -25,10 +25,19 @@ class Wanted(BaseModel):
     search_query: str | None = None
 
 
+def _json_values(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document of which every value can be written as JSON. Raises ValueError."""
+    try:
+        json.dumps(document, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:  # 1e999, half of a character, or a nesting beyond Python's limits
+        raise ValueError(f"it cannot be written as JSON: {error}") from error
+    return document
+
+
 class Configuration(BaseModel):
     """A configuration to keep. What is in it is its maker's business: nothing of it is checked before a training."""
 
-    configuration: dict[str, Any]
+    configuration: Annotated[dict[str, Any], AfterValidator(_json_values)]
     name: str = Field(min_length=1, max_length=200)
     description: str = Field(default="", max_length=10_000)
     author: str | None = None
@@ -116,6 +125,10 @@ def _checked(document: Any) -> dict[str, Any]:
         raise ConfigurationInvalid("it has no metadata with a name")
     if not isinstance(configuration, dict):
         raise ConfigurationInvalid("it has no configuration")
+    try:
+        _json_values(document)
+    except ValueError as error:
+        raise ConfigurationInvalid(str(error)) from error
     tags = metadata.get("tags")
     taken = Configuration.model_construct(
         configuration=configuration,

@@ -4,30 +4,33 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel
 
 from backend.errors import DocumentUnknown
 from backend.models.local import snapshot
+from backend.models.names import is_folder, model_name
 from backend.models.trust import Brought, Consent, brought
 from backend.services import Services, services
-from backend.training.plan import is_folder
 
 router = APIRouter(prefix="/api/models/consents")
 
 Parts = Annotated[Services, Depends(services)]
 
 
+ModelName = Annotated[str, AfterValidator(model_name)]
+
+
 class Consenting(BaseModel):
     """What may run of a model, in the revision that its user looked at."""
 
-    model: str = Field(min_length=1)
+    model: ModelName
     revision: str
     code: bool = False
     pickle: bool = False
 
 
 @router.get("")
-def consents(model: Annotated[str, Query(min_length=1)], parts: Parts) -> dict[str, Any]:
+def consents(model: ModelName, parts: Parts) -> dict[str, Any]:
     """Say what a model of this machine brings that could run, and what its user has consented to."""
     return _described(_brought(model, parts), parts)
 
@@ -48,7 +51,7 @@ def withdraw(model: Annotated[str, Query(min_length=1)], parts: Parts) -> dict[s
 
 
 def _brought(model: str, parts: Services) -> Brought:
-    folder = Path(model) if is_folder(model) else snapshot(parts.hub_cache, model) if "\0" not in model else None
+    folder = Path(model) if is_folder(model) else snapshot(parts.hub_cache, model)
     if folder is None or not (folder / "config.json").is_file():
         raise DocumentUnknown("model", model)
     return brought(model, folder)

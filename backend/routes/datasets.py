@@ -1,6 +1,7 @@
 """Datasets: upload, list, look into, count, delete."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,10 +10,11 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from backend.datasets.errors import DatasetInUse, UploadTooLarge
+from backend.datasets.errors import DatasetInUse, DatasetNotStored, UploadTooLarge
 from backend.datasets.statistics import preview
 from backend.errors import RequestInvalid
 from backend.services import Services, services
+from backend.shapes import DatasetList, DatasetShape, answers
 
 router = APIRouter(prefix="/api/datasets")
 
@@ -35,7 +37,7 @@ UPLOAD = {
 }
 
 
-@router.post("/upload", openapi_extra=UPLOAD)
+@router.post("/upload", openapi_extra=UPLOAD, responses=answers(DatasetShape))
 async def upload(request: Request, parts: Parts) -> dict[str, Any]:
     """Take a .jsonl, .json, .csv, .txt or .parquet file, if it can be trained on."""
     file = await _received(request)
@@ -53,13 +55,13 @@ async def upload(request: Request, parts: Parts) -> dict[str, Any]:
     return dataset.to_dict()
 
 
-@router.get("")
+@router.get("", responses=answers(DatasetList))
 def datasets(parts: Parts) -> dict[str, Any]:
     """List the uploaded datasets, the last one first."""
     return {"datasets": [dataset.to_dict() for dataset in parts.datasets.all()]}
 
 
-@router.get("/{dataset_id}")
+@router.get("/{dataset_id}", responses=answers(DatasetShape))
 def dataset(dataset_id: str, parts: Parts) -> dict[str, Any]:
     """Describe one dataset, with its statistics."""
     return parts.datasets.get(dataset_id).to_dict()
@@ -118,6 +120,8 @@ async def _received(request: Request) -> UploadFile:
         form = await parser.parse()
     except MultiPartException as error:
         raise RequestInvalid([{"place": "body", "reason": error.message}]) from error
+    except OSError as error:  # what is large goes through a temporary file
+        raise DatasetNotStored(Path(tempfile.gettempdir()), error) from error
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise RequestInvalid([{"place": "body.file", "reason": "the form has no file of this name"}])

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field
 
+from backend.models.names import HUB_ID
 from backend.services import Services, services
 
 router = APIRouter()
 
 Parts = Annotated[Services, Depends(services)]
-# As the hub names them: no dots in front, so that no name leads out of its cache.
-HUB_ID = r"^[A-Za-z0-9_][\w.-]{0,95}(/[A-Za-z0-9_][\w.-]{0,95})?$"
 REVISION = r"^[A-Za-z0-9_][\w.-]{0,99}$"
 
 

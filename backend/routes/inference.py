@@ -7,12 +7,13 @@ from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from backend.errors import BackendError, RequestInvalid
 from backend.inference.process import Answer, LoadedModel, Question
+from backend.models.names import model_name
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api/inference")
@@ -25,7 +26,7 @@ GONE = 499  # as nginx logs it: nobody reads this answer
 class Load(BaseModel):
     """A base model, by folder or hub id, and the folder or the id of an adapter on it."""
 
-    model_id: str = Field(min_length=1)
+    model_id: Annotated[str, AfterValidator(model_name)]
     adapter_path: str | None = None
     use_case: str | None = None
 
@@ -65,7 +66,11 @@ class Generate(BaseModel):
 
 @router.post("/load")
 async def load(body: Load, parts: Parts) -> dict[str, Any]:
-    """Load a model into a process of its own; `model_id` of the answer is what to call it by."""
+    """Load a model into a process of its own; `model_id` of the answer is what to call it by.
+
+    Waits for the rest of the engine while that arrives: GET /api/engine says how far it has come.
+    """
+    await parts.engine.rest()
     adapter = body.adapter_path or ""
     if adapter and (own := parts.folders.adapters / adapter).parent == parts.folders.adapters and own.is_dir():
         adapter = str(own)

@@ -13,8 +13,8 @@ from backend.errors import DocumentUnknown
 from backend.models.card import ModelCard
 from backend.models.errors import ModelInUse
 from backend.models.local import local_models, repository
-from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services
+from backend.shapes import FoundModels, LocalModels, answers
 
 router = APIRouter(prefix="/api/models")
 
@@ -31,19 +31,19 @@ class Search(BaseModel):
     limit: int | None = Field(default=LIMIT, ge=1, le=100)
 
 
-@router.get("/popular/text-generation", responses=ERRORS_AS_TEXT)
+@router.get("/popular/text-generation", responses=answers(FoundModels))
 async def popular(parts: Parts, limit: Annotated[int, Query(ge=1, le=100)] = LIMIT) -> dict[str, Any]:
     """List this machine's models and those that most people fetch; offline, this machine's alone."""
-    return await asyncio.to_thread(_find, parts, "", limit)
+    return await _find(parts, "", limit)
 
 
-@router.post("/search", responses=ERRORS_AS_TEXT)
+@router.post("/search", responses=answers(FoundModels))
 async def search(wanted: Search, parts: Parts) -> dict[str, Any]:
     """List models of this machine and of the hub that match; offline, this machine's alone."""
-    return await asyncio.to_thread(_find, parts, wanted.query or "", wanted.limit or LIMIT)
+    return await _find(parts, wanted.query or "", wanted.limit or LIMIT)
 
 
-@router.get("/local")
+@router.get("/local", responses=answers(LocalModels))
 def local(parts: Parts) -> dict[str, Any]:
     """List the models of this machine."""
     return {"models": [card.to_dict() for card in _local(parts)]}
@@ -95,7 +95,7 @@ async def delete_local(name: str, parts: Parts) -> dict[str, Any]:
 @router.get("/{model_id:path}")
 async def model(model_id: str, parts: Parts) -> dict[str, Any]:
     """Return one model, of this machine or of the hub."""
-    found = await asyncio.to_thread(_find, parts, model_id, 100)
+    found = await _find(parts, model_id, 100)
     for card in found["models"]:
         if card["model_id"] == model_id:
             return dict(card)
@@ -123,9 +123,9 @@ async def _require_unused(model: str, parts: Services) -> None:
         raise ModelInUse(model, "it is being downloaded")
 
 
-def _find(parts: Services, query: str, limit: int) -> dict[str, Any]:
-    here = [card for card in _local(parts) if card.matches(query)]
-    there = parts.hub.search(query, limit)
+async def _find(parts: Services, query: str, limit: int) -> dict[str, Any]:
+    here = [card for card in await asyncio.to_thread(_local, parts) if card.matches(query)]
+    there = await parts.hub.search(query, limit)
     known = {card.model_id for card in here}
     models = [*here, *(card for card in there or () if card.model_id not in known)]
     return {"models": [card.to_dict() for card in models[:limit]], "online": there is not None}

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 
 from backend import notifications
+from backend.background import in_background
 from backend.errors import RequestError
 from backend.preferences import read
 from backend.services import Services, services
@@ -28,11 +29,11 @@ async def listen(socket: WebSocket, job_id: str, parts: Annotated[Services, Depe
             await socket.close(CLOSE_UNKNOWN)
             return
     await socket.accept()
-    tellers = [asyncio.create_task(_tell_of_jobs(socket, job_id, parts))]
+    tellers = [in_background(_tell_of_jobs(socket, job_id, parts), "telling of jobs")]
     if job_id == EVERYTHING:
-        tellers += [asyncio.create_task(_tell_of_downloads(socket, parts))]
+        tellers += [in_background(_tell_of_downloads(socket, parts), "telling of downloads")]
         if not parts.engine.is_whole():
-            tellers += [asyncio.create_task(_tell_of_engine(socket, parts))]
+            tellers += [in_background(_tell_of_engine(socket, parts), "telling of the engine")]
     try:
         with suppress(WebSocketDisconnect):
             while True:

@@ -1,56 +1,42 @@
-"""Whether the hub can be reached, and lists that are empty since nothing here works in the background or the cloud."""
+"""Whether the hub can be reached. Nothing waits for it, since whatever is done here is done on this machine."""
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 
-from backend.schemas import ERRORS_AS_TEXT
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api/offline")
 
 Parts = Annotated[Services, Depends(services)]
 
 
-@router.get("/offline/network-status")
+@router.get("/network-status")
 async def network_status(parts: Parts) -> dict[str, Any]:
     """Say what the last question to the hub found; asks nothing itself."""
     return parts.hub.status()
 
 
-@router.post("/offline/check-connectivity")
+@router.post("/check-connectivity")
 async def check(parts: Parts) -> dict[str, Any]:
     """Ask the hub now."""
-    await asyncio.to_thread(parts.hub.check)
+    await parts.hub.check()
     return parts.hub.status()
 
 
-@router.get("/offline/queue/stats")
+@router.get("/queue/stats")
 async def queue_stats() -> dict[str, int]:
     """Count what waits for the network: nothing does, since whatever is done here is done on this machine."""
     return {"pending": 0, "in_progress": 0, "completed": 0, "failed": 0}
 
 
-@router.get("/offline/sync/status")
+@router.get("/sync/status")
 async def sync_status() -> dict[str, bool]:
     """Say whether something is being sent: nothing ever is."""
     return {"is_syncing": False}
 
 
-@router.post("/offline/sync")
+@router.post("/sync")
 async def sync(parts: Parts) -> dict[str, Any]:
     """Ask the hub now; there is nothing to send."""
     return await check(parts)
-
-
-@router.get("/gradio-demos/")
-async def demos() -> list[dict[str, Any]]:
-    """List demos: this backend runs none."""
-    return []
-
-
-@router.get("/deployments", responses=ERRORS_AS_TEXT)
-async def deployments() -> list[dict[str, Any]]:
-    """List deployments: this backend has none."""
-    return []

@@ -1,6 +1,7 @@
 """Presets: hyper-parameters that people keep under a name. The app shows `detail` of an error, so it is a text here."""
 
 import uuid
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.clock import now
 from backend.documents import NAME
-from backend.errors import NameTaken, PresetInvalid
+from backend.errors import DocumentUnknown, NameTaken, PresetInvalid
 from backend.services import Services, services
 from backend.training.plan import MethodName
 
@@ -23,7 +24,7 @@ EXPORT_VERSION = 1
 class Preset(BaseModel):
     """What a preset may say; the app reads zeros and missing numbers as its own defaults."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     name: str = Field(min_length=1, max_length=200)
     description: str = Field(default="", max_length=10_000)
@@ -72,13 +73,19 @@ def preset(preset_id: str, parts: Parts) -> dict[str, Any]:
 @router.post("/save")
 def save(body: Annotated[dict[str, Any], Body()], parts: Parts) -> dict[str, Any]:
     """Keep a preset: under its id, in place of the one that has it, or under a new one."""
-    return {"preset": _keep(parts, _id_of(body), body)}
+    return {"preset": _keep(parts, _id_of(body), lambda _: body)}
 
 
 @router.patch("/{preset_id}")
 def change(preset_id: str, updates: Annotated[dict[str, Any], Body(embed=True)], parts: Parts) -> dict[str, Any]:
     """Change some fields of a preset."""
-    return {"preset": _keep(parts, preset_id, parts.presets.get(preset_id) | updates)}
+
+    def updated(known: dict[str, Any] | None) -> dict[str, Any]:
+        if known is None:
+            raise DocumentUnknown("preset", preset_id)
+        return known | updates
+
+    return {"preset": _keep(parts, preset_id, updated)}
 
 
 @router.delete("/{preset_id}")
@@ -104,25 +111,32 @@ def import_(
     if not isinstance(fields, dict):
         raise PresetInvalid("preset: it is no JSON object")
     preset_id = _id_of({"id": new_id})
-    if parts.presets.find(preset_id) is not None:
-        raise NameTaken(f"The preset {preset_id}")
-    return {"preset": _keep(parts, preset_id, fields)}
+
+    def added(known: dict[str, Any] | None) -> dict[str, Any]:
+        if known is not None:
+            raise NameTaken(f"The preset {preset_id}")
+        return fields
+
+    return {"preset": _keep(parts, preset_id, added)}
 
 
-def _keep(parts: Services, preset_id: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Check a preset and write it. Raises PresetInvalid."""
-    try:
-        checked = Preset.model_validate({name: value for name, value in fields.items() if name not in OWN})
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise PresetInvalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    time = now()
+def _keep(parts: Services, preset_id: str, fields: Callable[[dict[str, Any] | None], dict[str, Any]]) -> dict[str, Any]:
+    """Check what `fields` makes of a preset, None: of a new one, and write it. Raises PresetInvalid."""
 
     def written(known: dict[str, Any] | None) -> dict[str, Any]:
+        checked, time = _checked(fields(known)), now()
         began = time if known is None else known["created_at"]
         return {"id": preset_id, **checked.model_dump(), "created_at": began, "updated_at": time}
 
     return parts.presets.change(preset_id, written)
+
+
+def _checked(fields: dict[str, Any]) -> Preset:
+    try:
+        return Preset.model_validate({name: value for name, value in fields.items() if name not in OWN})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PresetInvalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
 
 
 def _id_of(fields: dict[str, Any]) -> str:

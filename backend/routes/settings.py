@@ -1,15 +1,16 @@
 """The user's settings: read, changed by category, reset, exported and imported."""
 
 import json
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends
 from pydantic import ValidationError
 
-from backend.documents import write_whole
+from backend import preferences
 from backend.errors import SettingsInvalid
+from backend.logs import log_from
 from backend.preferences import Preferences, merged
-from backend.preferences import read as kept_in
 from backend.services import Services, services
 
 router = APIRouter(prefix="/api/settings")
@@ -20,47 +21,49 @@ Parts = Annotated[Services, Depends(services)]
 @router.get("")
 def read(parts: Parts) -> dict[str, Any]:
     """Return every setting."""
-    return _answer(kept_in(parts.folders.settings))
+    return _answer(preferences.read(parts.folders.settings))
 
 
 @router.put("/category")
 def change(category: Annotated[str, Body()], values: Annotated[dict[str, Any], Body()], parts: Parts) -> dict[str, Any]:
     """Change some settings of one category."""
-    return _keep(parts, lambda: merged(kept_in(parts.folders.settings), category, values))
+    return _keep(parts, lambda kept: merged(kept, category, values))
 
 
 @router.post("/reset")
 def reset(parts: Parts, category: str | None = None) -> dict[str, Any]:
     """Return one category, or every one, to its defaults."""
     if category is None:
-        return _keep(parts, Preferences)
-    kept = kept_in(parts.folders.settings).model_dump()
-    if kept.pop(category, None) is None:
+        return _keep(parts, lambda _: Preferences())
+    if category not in Preferences.model_fields:
         raise SettingsInvalid(f"there is no category {category!r}")
-    return _keep(parts, lambda: Preferences.model_validate(kept))
+    return _keep(parts, lambda kept: kept.model_copy(update={category: getattr(Preferences(), category)}))
 
 
 @router.get("/export/json")
 def export(parts: Parts) -> dict[str, Any]:
     """Return every setting as a JSON text, to be kept in a file."""
-    return {"success": True, "settings_json": json.dumps(kept_in(parts.folders.settings).model_dump(), indent=2)}
+    return {
+        "success": True,
+        "settings_json": json.dumps(preferences.read(parts.folders.settings).model_dump(), indent=2),
+    }
 
 
 @router.post("/import")
 def import_(settings_json: Annotated[str, Body(embed=True)], parts: Parts) -> dict[str, Any]:
     """Take over what was exported; settings that it leaves out return to their defaults."""
-    return _keep(parts, lambda: Preferences.model_validate_json(settings_json))
+    return _keep(parts, lambda _: Preferences.model_validate_json(settings_json))
 
 
-def _keep(parts: Services, change: Any) -> dict[str, Any]:
+def _keep(parts: Services, changed: Callable[[Preferences], Preferences]) -> dict[str, Any]:
     try:
-        preferences = change()
+        kept = preferences.change(parts.folders.settings, changed)
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingsInvalid(f"{'.'.join(map(str, first['loc'])) or 'settings'}: {first['msg']}") from error
-    write_whole(parts.folders.settings, preferences.model_dump())
-    return _answer(preferences)
+    log_from(kept.advanced.logLevel)
+    return _answer(kept)
 
 
-def _answer(preferences: Preferences) -> dict[str, Any]:
-    return {"success": True, "settings": preferences.model_dump()}
+def _answer(kept: Preferences) -> dict[str, Any]:
+    return {"success": True, "settings": kept.model_dump()}

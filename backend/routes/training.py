@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
+from backend.background import in_background
 from backend.datasets.rows import count_examples
 from backend.datasets.store import ID as DATASET_ID
 from backend.errors import RequestError
@@ -16,11 +17,12 @@ from backend.jobs.job import Job
 from backend.jobs.queue import Queue
 from backend.models.errors import ModelMissing
 from backend.models.local import MILLION, describe, snapshot
+from backend.models.names import is_folder
 from backend.routes.frames import frames
 from backend.schemas import Started, StartTraining
 from backend.services import Services, services
 from backend.training.events import Changed, Evaluated, Event, Progress, replayed
-from backend.training.plan import TrainingPlan, is_folder
+from backend.training.plan import TrainingPlan
 
 router = APIRouter()
 
@@ -98,7 +100,7 @@ async def _converse(socket: WebSocket, queue: Queue, job_id: str) -> None:
         await socket.send_json({"type": "error", "data": error.to_dict()})
         await socket.close(CLOSE_NO_SUCH_JOB)
         return
-    telling = asyncio.create_task(_tell(socket, queue, job_id))
+    telling = in_background(_tell(socket, queue, job_id), f"telling of job {job_id}")
     try:
         while True:
             if await socket.receive_text() == "ping":

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TAIL_BYTES = 4096
+PLUGINS = {"describe-connector", "check-connector"}
+PLUGINS_FAULT = "Update or remove this plugin, or report it to its maker; the others work without it."
+SLOW_REMEDY = {
+    "keyring": "Unlock the system's keyring, which may be asking for its password, and try again.",
+    "describe-connector": PLUGINS_FAULT,
+    "check-connector": "See that the network and the service are there, and try again.",
+}
 ASK_HUB = {"merge", "count-tokens", "push"}  # the others have no business with the user's token
 
 
@@ -53,8 +60,8 @@ class Tasks:
 
 
 def _too_slow(task: str, seconds: float | None) -> TaskFailed:
-    message = f"The task {task} was ended: it did not answer within {seconds} s"
-    return TaskFailed("task-too-slow", message, "Find out what it waits for, and try again.")
+    message = f"The task {task} was ended: it did not answer within {seconds:.0f} s"
+    return TaskFailed("task-too-slow", message, SLOW_REMEDY.get(task, "Try again when the machine is less busy."))
 
 
 def _unexplained(task: str, status: int, said: str) -> TaskFailed:
@@ -69,6 +76,6 @@ def _unexplained(task: str, status: int, said: str) -> TaskFailed:
     return TaskFailed(
         "task-failed",
         f"The task {task} ended with status {status}: {reason}",
-        "Report it with the lines in `detail`.",
+        PLUGINS_FAULT if task in PLUGINS else "Report it with the lines in `detail`.",
         lines,
     )

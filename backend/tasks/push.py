@@ -8,8 +8,9 @@ from typing import Any
 
 from backend.adapters.published import published
 from backend.models.hubclient import understood
+from backend.models.weights import PICKLES
 
-LEFT_OUT = ["*.bin", "*.pt", "*.pth", "checkpoint-*/*"]  # what others should not have to trust
+LEFT_OUT = [*PICKLES, "checkpoint-*/*"]  # what others should not have to trust
 
 
 def push(*, folder: str, repository: str, private: bool, message: str) -> dict[str, Any]:

@@ -89,8 +89,3 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
     if not address or not port.isdecimal() or not 0 < int(port) < 65536:
         raise ValueError(f"{endpoint!r} is no HOST:PORT with a port from 1 to 65535")
     return address, int(port)
-
-
-def is_folder(model: str) -> bool:
-    """Tell a model's folder from a hub id: a folder is named by its full path."""
-    return Path(model).is_absolute()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.disk import Disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from launcher.disk import AnyPath
 
@@ -146,3 +148,25 @@ class RefusingDisk(FailingDisk):
             self.refused += 1
             raise OSError(self._number, os.strerror(self._number))
         return False
+
+
+@contextmanager
+def small_disk(place: Path, options: str) -> Iterator[Path]:
+    """Give a real disk of the kernel's, in memory, as small as these options of its mount say. Needs root."""
+    place.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Take the last byte of a disk, by a file that is returned."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            return filler

@@ -116,7 +116,7 @@ def test_an_export_holds_the_whole_folder_without_this_machines_paths(
             assert content == path.read_bytes().replace(f"{material}/".encode(), b"")
             assert str(material).encode() not in content
     reports = backend.data_dir / "reports"
-    wait_until(lambda: not list(reports.glob(f"{adapter['id']}*")), "nothing of the export is left")
+    wait_until(lambda: not list(reports.glob(f"adapter-{adapter['id']}*")), "nothing of the export is left")
 
 
 def test_an_adapter_that_changes_no_weights_is_not_merged_but_deleted(backend: Backend) -> None:

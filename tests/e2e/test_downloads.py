@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.builders.backend import DEADLINE, Backend, running_backend, wait_until
+from tests.builders.disks import fill, small_disk
 from tests.builders.hub import OWNER, Hub, Repository, model_folder, repository_of, running_hub
 
 if TYPE_CHECKING:
@@ -250,6 +251,39 @@ def test_a_model_that_finds_no_room_is_not_begun(hub: Hub, backend: Backend, tmp
     answer = backend.post("/api/models/download", json={"model_id": MODEL})
     assert answer.json()["code"] == "disk-full"
     assert "free" in answer.json()["message"]
+
+
+@pytest.mark.root
+def test_a_disk_that_fills_up_on_the_way_is_said_and_what_has_arrived_is_kept(
+    runtime_python: Path, tmp_path: Path, hub: Hub
+) -> None:
+    hub.bytes_a_second = SLOW
+    with small_disk(tmp_path / "cache", "size=16m") as disk, backend_of(runtime_python, tmp_path, hub.url) as backend:
+        download = begin(backend)
+        wait_for_bytes(backend, download, 1_000_000)
+        filler = fill(disk)
+        error = wait(backend, download, "failed")["error"]
+        assert (error["code"], "room" in error["remedy"]) == ("disk-full", True)
+        filler.unlink()
+        hub.bytes_a_second = 1e9
+        assert backend.post(f"/api/models/downloads/{download['id']}/resume").json()["done"] >= 1_000_000
+        wait(backend, download)
+
+
+@pytest.mark.root
+def test_a_download_whose_end_cannot_be_written_ends_all_the_same(
+    runtime_python: Path, tmp_path: Path, hub: Hub, llama: Path
+) -> None:
+    hub.repositories[f"{OWNER}/other"] = repository_of(llama)
+    records = tmp_path / "data" / "downloads"
+    with small_disk(records, "size=4k"), backend_of(runtime_python, tmp_path, hub.url) as backend:
+        download = begin(backend)  # takes the only page of its disk
+        wait(backend, download, "interrupted")
+        assert backend.call("DELETE", f"/api/models/cache/{MODEL}").json() == {"deleted": [MODEL]}
+        answer = backend.post("/api/models/download", json={"model_id": f"{OWNER}/other"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "download-not-kept")
+        assert "room" in answer.json()["remedy"]
+        assert workers(backend) == []
 
 
 class Huge(bytes):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,11 +11,11 @@ from launcher.disk import Disk
 from launcher.errors import DiskFull
 from launcher.plan import Launch, Ready
 from launcher.whole import make_surely_whole, make_whole
+from tests.builders.disks import small_disk
 from tests.builders.installed import scene
 from tests.builders.launching import ask, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.builders.installed import Packed
@@ -29,16 +28,6 @@ class Optimist(Disk):
 
     def free(self, path: Path) -> int:  # noqa: ARG002
         return 10**15
-
-
-@contextmanager
-def small_disk(place: Path, options: str) -> Iterator[Path]:
-    place.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 @pytest.mark.parametrize("options", [*(f"size={kib}k" for kib in (8, 40, 100, 200, 300, 330)),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backend.datasets.errors import UploadTooLarge
+from backend.datasets.store import Datasets
 from backend.routes.datasets import UPLOAD_BYTES, limited
-from tests.builders.backend import TOKEN, Backend, running_backend
+from tests.builders.backend import DEADLINE, TOKEN, Backend, running_backend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -53,6 +57,7 @@ def test_an_upload_is_counted_measured_and_kept(backend: Backend) -> None:
         "longest": 5,
         "average": 3.7,
     }
+    assert dataset["columns"] == ["text"]
     assert Path(dataset["path"]).read_bytes() == ROWS
     assert backend.get(f"/api/datasets/{dataset['id']}").json() == dataset
     assert dataset in backend.get("/api/datasets").json()["datasets"]
@@ -76,6 +81,45 @@ def test_a_dataset_is_kept_while_a_job_could_go_on_with_it(backend: Backend, tmp
     assert state in refused.json()["message"]
     backend.call("DELETE", f"/api/training/{job_id}")
     assert backend.call("DELETE", f"/api/datasets/{dataset['id']}").json()["status"] == "deleted"
+
+
+def test_the_same_file_twice_at_once_is_one_dataset(tmp_path: Path) -> None:
+    both = Barrier(2)  # of which each waits where it has not found the other yet
+
+    def convert(_: Path, rows: Path) -> None:
+        both.wait(DEADLINE)
+        rows.write_bytes(ROWS)
+
+    datasets = Datasets(tmp_path / "datasets")
+    with ThreadPoolExecutor(2) as clients:
+        one, other = clients.map(lambda _: datasets.add(io.BytesIO(b"PAR1"), "rows.parquet", convert), range(2))
+    assert one.id == other.id
+    assert [path.name for path in (tmp_path / "datasets").iterdir()] == [one.id]
+
+
+def test_a_dataset_whose_record_is_torn_is_replaced_when_it_is_uploaded_again(backend: Backend) -> None:
+    dataset = upload(backend, b"torn\n", "lines.txt").json()
+    (Path(dataset["path"]).parent / "dataset.json").write_text("{")
+    assert upload(backend, b"torn\n", "lines.txt").json()["id"] == dataset["id"]
+    assert backend.get(f"/api/datasets/{dataset['id']}").json()["num_samples"] == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "columns"),
+    [
+        ("prompt;completion\nq, or not;a\n", "a.csv", ["prompt", "completion"]),
+        ("id\ttext\n1\tone; two, three\n", "a.csv", ["text"]),
+        ("instruction|input|output\nadd|1,2|3\n", "a.csv", ["instruction", "input", "output"]),
+        ("text\none; two\n", "a.csv", ["text"]),
+        ("one\n", "a.txt", []),
+        ('[{"messages": [{"role": "assistant", "content": "Hello"}]}]', "a.json", ["messages"]),
+    ],
+)
+def test_columns_are_found_whatever_stands_between_them(
+    backend: Backend, content: str, name: str, columns: list[str]
+) -> None:
+    dataset = upload(backend, content.encode(), name).json()
+    assert (dataset["columns"], dataset["num_samples"]) == (columns, 1)
 
 
 def test_a_preview_shows_examples_as_text(backend: Backend) -> None:
@@ -106,6 +150,7 @@ def test_what_cannot_be_trained_on_is_refused_and_not_kept(
     assert (answer.status_code, answer.json()["code"]) == (422, code)
     if place is not None:
         assert [problem["place"] for problem in answer.json()["detail"]] == [place]
+        assert all(problem["remedy"] for problem in answer.json()["detail"])
     assert left(backend) == before
 
 

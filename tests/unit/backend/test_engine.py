@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Part, judge, read_object
+from backend import engine
+from backend.documents import read_object
+from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Part, judge
+from backend.errors import EngineArriving
 from tests.builders.backend import DEADLINE, Backend, running_backend
 
 if TYPE_CHECKING:
@@ -140,3 +145,28 @@ def test_a_job_waits_for_the_rest_says_so_and_starts_by_itself(arriving: tuple[B
     write(receipt, {"part": "whole"})
     # Its model is none, so that it fails; that it was tried is the point.
     assert backend.wait_for_job(answer["job_id"], "failed")["waiting_for"] is None
+
+
+def test_a_model_is_loaded_once_the_rest_has_come(arriving: tuple[Backend, Path], tmp_path: Path) -> None:
+    backend, receipt = arriving
+    body = {"model_id": str(tmp_path / "no such model")}
+    with ThreadPoolExecutor(1) as client:
+        loading = client.submit(backend.post, "/api/inference/load", json=body)
+        backend.get("/api/engine")
+        assert not loading.done()
+        write(receipt, {"part": "whole"})
+        # It is none; that it was looked for is the point.
+        assert loading.result(DEADLINE).json()["code"] == "model-missing"
+
+
+def test_whoever_needs_the_rest_at_once_is_told_that_it_arrives(arriving: tuple[Backend, Path]) -> None:
+    backend, _ = arriving
+    for answer in (backend.get("/api/plugins"), backend.post("/api/models/download", json={"model_id": "a/b"})):
+        assert (answer.status_code, answer.json()["code"]) == (503, "engine-arriving")
+        assert "GET /api/engine" in answer.json()["remedy"]
+
+
+def test_nobody_waits_for_a_rest_that_has_stalled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "STALLED_SECONDS", 0.0)
+    with pytest.raises(EngineArriving):
+        asyncio.run(EngineWatch(tmp_path, tmp_path / "rt" / "0123abcd").rest())

@@ -33,9 +33,12 @@ class Driver:
     NVMLError_NotSupported = NVMLErrorNotSupported
     NVML_TEMPERATURE_GPU = 0
 
-    def __init__(self, *, there: bool = True, lacks: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, *, there: bool = True, lacks: frozenset[str] = frozenset(), error: type[Exception] = NVMLErrorNotSupported
+    ) -> None:
         self._there = there
         self._lacks = lacks
+        self._error = error
 
     def __getattr__(self, name: str) -> Any:
         answers: dict[str, list[Any]] = {
@@ -51,7 +54,7 @@ class Driver:
 
         def ask(device: int, *_: Any) -> Any:
             if device == 1 and name in self._lacks:
-                raise NVMLErrorNotSupported
+                raise self._error
             return answers[name][device]
 
         return ask
@@ -111,6 +114,16 @@ def test_what_a_gpu_does_not_say_is_left_open_and_shared_memory_is_the_machines(
     second = profile["gpus"][1]
     assert (second["temperature"], second["utilization"]) == (None, None)
     assert second["memory_total_gb"] == profile["ram"]["total_gb"]
+
+
+@pytest.mark.usefixtures("cuda_torch")
+@pytest.mark.parametrize(("lost", "count"), [("nvmlDeviceGetName", 1), ("nvmlDeviceGetMemoryInfo", 1),
+                                             ("nvmlDeviceGetTemperature", 2)])  # fmt: skip
+def test_a_gpu_that_has_gone_is_left_out_and_its_neighbour_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, lost: str, count: int
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", Driver(lacks=frozenset({lost}), error=NVMLError))
+    assert [gpu["id"] for gpu in hardware_profile(tmp_path)["gpus"]] == [0, 1][:count]
 
 
 @pytest.mark.usefixtures("cuda_torch")

@@ -87,3 +87,37 @@ def test_a_model_that_a_job_holds_cannot_be_deleted_while_the_job_could_be_resum
     assert backend.call("DELETE", "/api/models/local/mine").status_code == 200
     assert not snapshot.exists()
     assert not local.exists()
+
+
+def test_a_model_that_cannot_be_read_hides_no_other(backend: Backend, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for name in ("dangling", "whole", "torn"):
+        model_folder(cache / f"models--tester--{name}" / "snapshots" / "0123", (2, 3))
+    weights = cache / "models--tester--dangling" / "snapshots" / "0123" / "model.safetensors"
+    weights.unlink()
+    weights.symlink_to("../../blobs/gone")
+    header = b'{"w": {"dtype": "F32"}}'
+    torn = cache / "models--tester--torn" / "snapshots" / "0123" / "model.safetensors"
+    torn.write_bytes(len(header).to_bytes(8, "little") + header)
+    for method, path, body in [
+        ("GET", "/api/models/local", None),
+        ("GET", "/api/models/popular/text-generation", None),
+        ("POST", "/api/models/search", {"query": "tester"}),
+    ]:
+        answer = backend.call(method, path, json=body)
+        assert answer.status_code == 200, answer.text
+        assert {one["model_id"] for one in answer.json()["models"]} == {"tester/torn", "tester/whole"}
+
+
+def test_a_fetched_model_of_pickles_is_listed_as_such_and_removed_with_the_others(
+    backend: Backend, tmp_path: Path
+) -> None:
+    snapshot = tmp_path / "cache" / "models--tester--pickled" / "snapshots" / "0123"
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    (snapshot / "pytorch_model.bin").write_bytes(bytes(2**20))
+    (model,) = backend.get("/api/models/local").json()["models"]
+    assert (model["tags"], model["size_mb"], model["parameters"]) == (["local", "pickle"], 1.0, None)
+    assert [one["model_id"] for one in backend.get("/api/models/cache").json()["cached_models"]] == ["tester/pickled"]
+    assert backend.call("DELETE", "/api/models/cache").json() == {"deleted": ["tester/pickled"]}
+    assert not snapshot.exists()

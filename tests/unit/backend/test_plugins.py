@@ -98,7 +98,7 @@ def test_a_plugin_that_cannot_be_used_is_listed_with_why(listed: dict[str, dict[
     expected = {"leaves": "task-failed", "vanishes": "task-failed", "hangs": "task-too-slow", "prints": None}
     error = listed[name]["error"]
     assert (error and error["code"]) == expected.get(name, "plugin-failed")
-    assert error is None or error["remedy"]
+    assert error is None or "plugin" in error["remedy"]
 
 
 def test_a_plugin_gets_its_own_secrets_and_no_others(backend: Backend, listed: dict[str, dict[str, Any]]) -> None:
@@ -131,6 +131,20 @@ def test_an_installed_engine_looks_in_its_home_and_among_the_packages_of_its_run
     assert found["folder"] == str(home / "plugins")
     listed = {one["name"]: (one["place"], one["title"], one["error"]) for one in found["plugins"]}
     assert listed == {"added": ("folder", "Example", None), "shipped": ("runtime", "Example", None)}
+
+
+@pytest.mark.parametrize(
+    "content", [b"[console_scripts]\nno value\n", b"[peft_studio.connectors]\nno value\n", b"\xff\xfe"]
+)
+def test_a_plugin_whose_entry_points_cannot_be_read_hides_no_other(tmp_path: Path, content: bytes) -> None:
+    plugins = tmp_path / "data" / "plugins"
+    install(tmp_path, plugins, "example", SOUND)
+    plant(plugins, "torn", SOUND)
+    (plugins / "torn_plugin-1.0.dist-info" / "entry_points.txt").write_bytes(content)
+    with running_backend(PYTHON, tmp_path / "data") as backend:
+        listed = {one["name"]: one for one in backend.get("/api/plugins").json()["plugins"]}
+    assert listed.pop("example")["error"] is None
+    assert (listed["torn-plugin"]["error"]["code"], listed["torn-plugin"]["version"]) == ("plugin-failed", "1.0")
 
 
 def test_a_plugin_that_fails_does_not_tell_its_secret(tmp_path: Path) -> None:

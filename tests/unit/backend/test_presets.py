@@ -69,7 +69,8 @@ def test_a_preset_is_kept_as_it_was_sent(backend: Backend, kept: dict[str, Any])
     again = backend.post("/api/presets/save", json=kept | {"name": "Renamed"}).json()["preset"]
     assert (again["name"], again["created_at"]) == ("Renamed", kept["created_at"])
     assert backend.call("DELETE", "/api/presets/mine").status_code == 200
-    assert backend.get("/api/presets/mine").json()["code"] == "preset-unknown"
+    gone = backend.get("/api/presets/mine").json()
+    assert (gone["code"], gone["detail"]) == ("preset-unknown", gone["message"])
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,7 @@ def test_an_exported_preset_is_imported_under_another_id_and_overwrites_none(
         }
     answer = backend.post("/api/presets/import", json={"import_data": exported, "new_id": "theirs"})
     assert (answer.status_code, answer.json()["code"]) == (409, "name-taken")
+    assert answer.json()["detail"] == answer.json()["message"]  # which the app shows
     wrong: list[dict[str, Any]] = [{}, {"preset": []}, {"name": 5}]
     for nonsense in wrong:
         answer = backend.post("/api/presets/import", json={"import_data": nonsense})

@@ -29,6 +29,7 @@ def dataset(number: int, size: int, days: float) -> Dataset:
         size=size,
         created_at=used,
         used_at=used,
+        columns=(),
         statistics=STATISTICS,
     )
 

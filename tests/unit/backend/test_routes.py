@@ -81,6 +81,32 @@ def test_nothing_but_health_answers_without_the_token(backend: Backend, path: st
     assert code(answer) == "token-wrong"
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/api/profiles"),
+        ("GET", "/api/models/popular/text-generation"),
+        ("POST", "/api/models/search"),
+        ("POST", "/api/config/smart-defaults"),
+        ("GET", "/api/hardware/profile"),
+        ("GET", "/api/inference/conversation/any"),
+        ("GET", "/api/settings"),
+        ("GET", "/api/offline/network-status"),
+        ("GET", "/api/deployments"),
+    ],
+)
+def test_a_refusal_is_a_text_where_the_app_would_take_json_for_its_answer(
+    backend: Backend, method: str, path: str
+) -> None:
+    for headers, status, expected in [
+        ({"Authorization": ""}, 401, "token-wrong"),
+        ({"Origin": "https://evil.example"}, 403, "origin-not-allowed"),
+    ]:
+        answer = backend.call(method, path, headers=headers)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "text/plain; charset=utf-8")
+        assert expected in answer.text
+
+
 def test_health_answers_without_the_token(backend: Backend) -> None:
     assert backend.get("/api/health", headers={"Authorization": ""}).status_code == 200
 

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 
     Operation = APIOperation[Any, Any, Any, Any]
 
+EXAMPLES = 25
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 DESCRIPTION = create_app(cast("Services", None)).openapi()  # which routes there are does not depend on what they do
 SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION).exclude(path="/api/shutdown")
 OPERATIONS: list[Operation] = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
-WITH_RULES = [one for one in OPERATIONS if one.body and one.path != "/api/configurations/import"]  # it takes any JSON
+TAKE_ANYTHING = {"/api/configurations/import", "/api/config/smart-defaults"}
+WITH_RULES = [one for one in OPERATIONS if one.body and one.path not in TAKE_ANYTHING]
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_no_request_that_says_nonsense_meets_a_bug(backend: Backend, operation: 
 def sweep(backend: Backend, operation: Operation, mode: GenerationMode) -> None:
     """Send requests that fit an operation's description, or do not, and compare the answers with it."""
 
-    @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=operation.as_strategy(generation_mode=mode))
     def every(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(base_url=f"http://{backend.host}", headers=backend.headers, checks=CHECKS)
@@ -112,8 +114,41 @@ def test_the_routes_whose_errors_are_texts_say_so(description: dict[str, Any]) -
         "/api/models/popular/text-generation",
         "/api/models/search",
         "/api/config/smart-defaults",
+        "/api/hardware/profile",
+        "/api/inference/models/loaded",
+        "/api/inference/conversations",
+        "/api/inference/conversation/{conversation_id}",
+        "/api/logging/logs",
+        "/api/logging/stats",
+        "/api/logging/debug-mode",
+        "/api/logging/diagnostic-report",
+        "/api/offline/network-status",
+        "/api/offline/check-connectivity",
+        "/api/offline/queue/stats",
+        "/api/offline/sync/status",
+        "/api/offline/sync",
+        "/api/settings",
         "/api/deployments",
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/api/models/search", "post"),
+        ("/api/models/local", "get"),
+        ("/api/config/smart-defaults", "post"),
+        ("/api/hardware/profile", "get"),
+        ("/api/datasets", "get"),
+        ("/api/training/start", "post"),
+        ("/api/engine", "get"),
+    ],
+)
+def test_the_core_routes_say_what_they_take_and_answer(description: dict[str, Any], path: str, method: str) -> None:
+    operation = description["paths"][path][method]
+    answer = operation["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    assert description["components"]["schemas"][answer]["required"]
+    assert ("requestBody" in operation) == (method == "post")
 
 
 def test_every_route_says_what_it_does_takes_and_answers(description: dict[str, Any]) -> None:

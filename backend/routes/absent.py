@@ -1,0 +1,19 @@
+"""What the app asks for and this backend has none of: demos and deployments. It lists them as empty."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+router = APIRouter(prefix="/api")
+
+
+@router.get("/gradio-demos/")
+async def demos() -> list[dict[str, Any]]:
+    """List demos: this backend runs none."""
+    return []
+
+
+@router.get("/deployments")
+async def deployments() -> list[dict[str, Any]]:
+    """List deployments: this backend has none."""
+    return []

@@ -1,0 +1,100 @@
+"""What the core routes answer, for the API's description. The sweep of the tests holds the answers to it.
+
+Only what clients rely on is named: there may be more.
+"""
+
+# Annotations are read by pydantic when the module is imported, so they are not deferred here.
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from backend.models.card import ModelCard
+
+
+class LocalModels(BaseModel):
+    """Models of this machine."""
+
+    models: list[ModelCard]
+
+
+class FoundModels(LocalModels):
+    """Models of this machine and of the hub, if that is `online`."""
+
+    online: bool
+
+
+class SmartDefaults(BaseModel):
+    """Hyper-parameters and what they will cost: MiB, hours, per cent. The app does sums with all of the numbers."""
+
+    batch_size: int
+    gradient_accumulation_steps: int
+    effective_batch_size: int
+    learning_rate: float
+    precision: Literal["fp32", "fp16", "bf16"]
+    quantization: Literal["none", "8bit", "4bit"]
+    num_epochs: float
+    max_steps: int | None
+    estimated_memory_mb: float
+    memory_utilization_percent: float
+    estimated_training_time_hours: float
+    gradient_checkpointing: bool
+
+
+class Gpu(BaseModel):
+    """A GPU. Sizes in GiB; None is what it does not say."""
+
+    id: int
+    name: str
+    memory_total_gb: float
+    memory_available_gb: float
+    compute_capability: str
+    temperature: int | None
+    utilization: int | None
+
+
+class Processor(BaseModel):
+    """The processor."""
+
+    cores_physical: int
+    cores_logical: int
+
+
+class Memory(BaseModel):
+    """The main memory, in GiB."""
+
+    total_gb: float
+    available_gb: float
+
+
+class Hardware(BaseModel):
+    """What the machine offers."""
+
+    gpus: list[Gpu]
+    cpu: Processor
+    ram: Memory
+    platform: str
+    cuda_available: bool
+
+
+class DatasetShape(BaseModel):
+    """An uploaded dataset; `size` in bytes."""
+
+    id: str
+    name: str
+    path: str
+    format: str
+    size: int
+    num_samples: int
+    columns: list[str]
+    statistics: dict[str, Any]
+
+
+class DatasetList(BaseModel):
+    """Every uploaded dataset."""
+
+    datasets: list[DatasetShape]
+
+
+def answers(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that answers in this shape."""
+    return {200: {"model": shape}}
