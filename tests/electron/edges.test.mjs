@@ -166,7 +166,7 @@ describe('asking', () => {
     const before = { ...process.env };
     later(() => Object.assign(process.env, before));
     Object.assign(process.env, { HTTP_PROXY: proxy.base, http_proxy: proxy.base, NODE_USE_ENV_PROXY: '1' });
-    expect(await askHealth(backend.base, { timeoutMs: 1_000 })).toMatchObject({ healthy: true });
+    expect(await askHealth(backend.base, { timeoutMs: 10_000 })).toMatchObject({ healthy: true });
     expect(asked).toEqual([]);
   });
 

@@ -68,7 +68,7 @@ test('a first start installs, becomes ready, answers with its token alone, resta
   expect(manager.status().pid).not.toBe(first);
 
   await manager.stop();
-  await awaitNobody(installed.root, 100);
+  await awaitNobody(installed.root);
   expect(manager.log.failures).toHaveLength(1);
 });
 
@@ -83,7 +83,7 @@ test('killed with SIGKILL while it installs, its owner leaves nobody', async () 
     await pause(moment); // the moment itself is what is tried
     owning.kill('SIGKILL');
     await once(owning, 'exit');
-    await awaitNobody(root, 2_000);
+    await awaitNobody(root);
   }
 });
 
@@ -120,7 +120,7 @@ describe('an engine that is installed', () => {
     const listener = { onImported: (name) => told.push(name), onRefused: (_file, reason) => told.push(reason) };
     const opened = new OpenedFiles(manager, listener);
     opened.add([file]);
-    await expect.poll(() => told, { timeout: 10_000 }).toEqual(['small']);
+    await expect.poll(() => told).toEqual(['small']);
     await manager.stop();
   });
 
@@ -156,10 +156,10 @@ describe('an engine that is installed', () => {
     });
     const { job_id: job } = await started.json();
     const metrics = async () => (await (await fetch(`${base}/api/training/${job}`, { headers })).json()).metrics;
-    await expect.poll(metrics, { timeout: 60_000 }).not.toEqual([]);
+    await expect.poll(metrics).not.toEqual([]);
     driven.app.kill('SIGKILL');
     await once(driven.app, 'exit');
-    await awaitNobody(root, 32_000);
+    await awaitNobody(root, 60_000);
     const saved = fs.readdirSync(path.join(home, 'data'), { recursive: true });
     expect(saved.filter((name) => /checkpoint-\d+$/.test(name))).not.toEqual([]);
   });
