@@ -111,7 +111,8 @@ function run() {
 
   async function endOrphan() {
     try {
-      if ((await orphan.endOrphan()) === 'ended') log.warn('an engine left by an earlier PEFT Studio was ended');
+      const end = await orphan.endOrphan({ onWait: (pid) => presenter.hear({ event: 'waiting', pid }) });
+      if (end === 'killed') log.warn('an engine left by an earlier PEFT Studio was killed');
     } catch (error) {
       // It may hold the port; then the backend says so, or takes another one.
       log.error(`an engine left by an earlier PEFT Studio is still there: ${error}`);

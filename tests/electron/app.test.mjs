@@ -1,6 +1,7 @@
 // The app's main process as a whole, with a stand-in for Electron and a real engine process.
 
 import { once } from 'node:events';
+import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -188,6 +189,20 @@ test('killed at any moment of its start, the app leaves nobody', async () => {
     await once(app, 'exit');
     await awaitNobody(root);
   }
+});
+
+test('started again after a crash, the app waits for work that is being saved, and says so', async () => {
+  const saved = path.join(folder(), 'saved');
+  const { app, root, ready } = startApp([{ saves: saved }, { serve: {} }]);
+  const record = path.join(root, 'user', 'userData', 'engine.json');
+  await ready();
+  await expect.poll(() => fs.existsSync(record)).toBe(true);
+  app.kill('SIGKILL');
+  await once(app, 'exit');
+  const again = startApp([{ serve: {} }], { root });
+  await again.next(({ payload }) => payload?.progress?.step === 'waiting');
+  await again.ready();
+  expect(fs.existsSync(saved)).toBe(true);
 });
 
 test('a bug in the main process ends it, and the engine with it', async () => {

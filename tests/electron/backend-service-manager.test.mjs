@@ -212,6 +212,18 @@ describe('stopping', () => {
     expect(fs.existsSync(file)).toBe(true);
   });
 
+  test.each([
+    ['is silent', { silent: true }],
+    ['says more than fits', { filling: 2 ** 21 }],
+    ['fails', { jobs: null }],
+  ])('one that %s when it is asked whether it trains gets the time for it', async (_, serve) => {
+    const file = path.join(folder(), 'saved');
+    const manager = service([{ saves: file }, { serve }], { patience: { ...CURT, askMs: 100 } });
+    await manager.start();
+    await manager.stop();
+    expect(fs.existsSync(file)).toBe(true);
+  });
+
   test('stopped while it starts, it is gone and does not come back', async () => {
     const manager = service([]);
     const starting = expect(manager.start()).rejects.toThrow('stopped before it was ready');

@@ -36,7 +36,9 @@ function serve({
   port = 0,
   version = '0.0.0',
   health = [200],
-  jobs = [],
+  jobs = [], // null: it does not know
+  silent = false, // when it is asked for its jobs
+  filling = 0, // characters that come with them
   engine = [WHOLE],
   stubborn = false,
   freezeAfter = Infinity,
@@ -59,7 +61,8 @@ function serve({
         response.end(JSON.stringify(engine.length > 1 ? engine.shift() : engine[0]));
         break;
       case '/api/training/list':
-        response.end(JSON.stringify({ jobs }));
+        if (!silent)
+          response.writeHead(jobs === null ? 500 : 200).end(JSON.stringify({ jobs, filling: '.'.repeat(filling) }));
         break;
       case '/api/configurations/import-file':
         request.toArray().then((chunks) => {
