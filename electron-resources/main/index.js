@@ -76,6 +76,7 @@ function run() {
     send,
     canUpdate: existsSync(path.join(process.resourcesPath, 'app-update.yml')),
     stopEngine: () => manager.stop(),
+    startEngine: () => commands.start(),
     log,
   });
   const versions = new Versions({
@@ -158,6 +159,7 @@ function run() {
     const { signal } = scope;
     watchArrival(manager, {
       signal,
+      warn: log.warn,
       tell: (arrival) => {
         presenter.arrive(arrival);
         send('engine-arrival', arrival);
@@ -165,7 +167,7 @@ function run() {
         windows.setProgress(share);
         if (arrival === null) settle();
       },
-    }).catch((error) => signal.aborted || log.warn(`how much of the engine is there is unknown: ${error.message}`));
+    }).catch((error) => signal.aborted || warn(error));
   }
 
   /** @param {Error} error of something that the engine runs well without */

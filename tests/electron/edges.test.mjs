@@ -25,18 +25,21 @@ async function serve(answer) {
 }
 
 describe('updates', () => {
-  function updates({ canUpdate = true, ...acts } = {}) {
+  function updates({ canUpdate = true, stop, ...acts } = {}) {
     const sent = [];
     const order = [];
+    const log = keptLog();
     const updater = Object.assign(new EventEmitter(), { quitAndInstall: () => order.push('install'), ...acts });
     const stopEngine = async () => void order.push('stop');
+    const startEngine = async () => void order.push('start');
     const connected = connectUpdater(updater, {
       send: (...what) => sent.push(what),
       canUpdate,
-      stopEngine,
-      log: keptLog(),
+      stopEngine: stop ?? stopEngine,
+      startEngine,
+      log,
     });
-    return { updater, sent, order, ...connected };
+    return { updater, sent, order, log, ...connected };
   }
 
   test('a build that looks for no updates says so, since the page waits for an event', async () => {
@@ -49,6 +52,26 @@ describe('updates', () => {
     const { install, order } = updates();
     await install();
     expect(order).toEqual(['stop', 'install']);
+  });
+
+  test('an engine that does not end is why nothing is installed, and that is told', async () => {
+    const stop = () => Promise.reject(new Error('Processes of the engine are still there.'));
+    const { install, order, sent, log } = updates({ stop });
+    expect(await install()).toEqual({ success: false });
+    expect(order).toEqual([]);
+    expect(sent).toEqual([
+      ['update-status', expect.objectContaining({ status: 'error', message: expect.stringContaining('still there') })],
+    ]);
+    expect(log.texts.join()).toContain('still there');
+  });
+
+  test('after an install that failed the engine runs again, once', async () => {
+    const quitAndInstall = () => updater.emit('error', new Error('The file is gone.'));
+    const { updater, install, order, sent } = updates({ quitAndInstall });
+    await install();
+    updater.emit('error', new Error('another one, of a later download'));
+    expect(order).toEqual(['stop', 'start']);
+    expect(sent[0]).toEqual(['update-status', expect.objectContaining({ message: 'The file is gone.' })]);
   });
 
   test('notes are text, whatever the updater has', () => {
@@ -184,18 +207,46 @@ describe('asking', () => {
     });
   });
 
+  /** What is told of an engine that gives these answers; null is none. */
+  async function watched(answers) {
+    const { base } = await serve((_request, response) => {
+      const answer = answers.shift();
+      if (answer === null) response.destroy();
+      else response.end(answer);
+    });
+    const [told, warnings] = [[], []];
+    const { signal } = new AbortController();
+    const backend = { base, token: 't' };
+    await watchArrival(backend, {
+      signal,
+      tell: (what) => told.push(what),
+      warn: (why) => warnings.push(why),
+      everyMs: 1,
+    });
+    return { told, warnings };
+  }
+
   test('the rest of the engine is told until all is there', async () => {
     const answers = [
       { part: 'core', state: 'arriving', done: null, total: null, unit: null },
       { part: 'core', state: 'arriving', done: 5, total: 10, unit: 'bytes' },
       { part: 'whole', state: 'ready', done: null, total: null, unit: null },
     ];
-    const { base } = await serve((_request, response) => response.end(JSON.stringify(answers.shift())));
-    const told = [];
-    await watchArrival(
-      { base, token: 't' },
-      { signal: new AbortController().signal, tell: (arrival) => told.push(arrival), everyMs: 1 },
-    );
-    expect(told).toEqual([{ done: null, total: null }, { done: 5, total: 10 }, null]);
+    expect(await watched(answers.map((answer) => JSON.stringify(answer)))).toEqual({
+      told: [{ done: null, total: null }, { done: 5, total: 10 }, null],
+      warnings: [],
+    });
+  });
+
+  test('the rest of the engine is told on after answers that failed, of which the first says why', async () => {
+    const answers = [
+      JSON.stringify({ part: 'core', done: 5, total: 10, unit: 'bytes' }),
+      'busy',
+      null,
+      '{"part": "whole"}',
+    ];
+    const { told, warnings } = await watched(answers);
+    expect(told).toEqual([{ done: 5, total: 10 }, null]);
+    expect(warnings).toEqual([expect.stringContaining('is unknown: ')]);
   });
 });
