@@ -1,7 +1,7 @@
 import path from 'node:path';
 import fs from 'node:fs';
-import { describe, expect, test } from 'vitest';
-import { fakeResources, folder, reached, service } from './engines.mjs';
+import { describe, expect, test, vi } from 'vitest';
+import { fakeResources, folder, later, reached, service } from './engines.mjs';
 import { awaitNobody } from './processes.mjs';
 
 const alive = (pid) => {
@@ -222,6 +222,39 @@ describe('stopping', () => {
     await manager.start();
     await manager.stop();
     expect(fs.existsSync(file)).toBe(true);
+  });
+
+  test('one that outlives SIGKILL is told of, and not waited for any longer', async () => {
+    const manager = service([{ deaf: true }, { serve: { stubborn: true } }], { patience: CURT });
+    await manager.start();
+    const { kill } = process;
+    // As the system does with a process in a call that cannot be interrupted.
+    const spy = vi.spyOn(process, 'kill').mockImplementation((...args) => args[1] === 'SIGKILL' || kill(...args));
+    const { pid } = manager.status();
+    later(() => kill(-pid, 'SIGKILL'));
+    const stopped = await manager.stop().catch((error) => error);
+    spy.mockRestore();
+    expect(stopped).toMatchObject({ code: 'processes-left' });
+    expect(manager.state.phase).toBe('failed');
+  });
+
+  test.each([
+    ['does what it is asked to, and says of the tree’s next that it has ended', 'kill -9 $2; exit 128'],
+    ['is refused by one of the tree', 'exit 1'],
+  ])('on Windows, an engine whose taskkill %s is gone after it', async (_, does) => {
+    const bin = folder();
+    fs.writeFileSync(path.join(bin, 'taskkill.exe'), `#!/bin/sh\necho "$@" > ${bin}/asked\n${does}\n`, { mode: 0o755 });
+    const { PATH } = process.env;
+    later(() => (process.env.PATH = PATH));
+    process.env.PATH = `${bin}:${PATH}`;
+    const options = { platform: 'win32', patience: CURT };
+    const manager = service([{ deaf: true }, { serve: { stubborn: true } }], options);
+    await manager.start();
+    const { pid } = manager.status();
+    await manager.stop();
+    expect(fs.readFileSync(path.join(bin, 'asked'), 'utf8')).toBe(`/PID ${pid} /T /F\n`);
+    expect(alive(pid)).toBe(false);
+    expect(manager.state.phase).toBe('stopped');
   });
 
   test('stopped while it starts, it is gone and does not come back', async () => {
