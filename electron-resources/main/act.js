@@ -4,7 +4,7 @@
 
 const { Child } = require('./child');
 const { EngineError, explain, failureOf } = require('./errors');
-const { checkEngine } = require('./paths');
+const { checkEngine } = require('./program');
 
 /** @typedef {'install' | 'repair' | 'status' | 'remove' | 'support-report' | 'move-home'} Act */
 
@@ -21,7 +21,7 @@ class ActFailed extends EngineError {
 /**
  * Runs an act. The engine must not run meanwhile where the act changes its files.
  *
- * @param {import('./paths').Place} place
+ * @param {import('./place').Place} place
  * @param {readonly [Act, ...string[]]} asked the act, and what it is given
  * @param {{
  *   platform: NodeJS.Platform,

@@ -14,7 +14,7 @@ const HOME_NAME = 'peft-studio';
  * @typedef {Readonly<{
  *   manager: import('./backend-service-manager').BackendServiceManager,
  *   presenter: import('./presenter').Presenter,
- *   place: () => import('./paths').Place,
+ *   place: () => import('./place').Place,
  *   versions: import('./versions').Versions,
  *   platform: NodeJS.Platform,
  *   environment: Readonly<NodeJS.ProcessEnv>,

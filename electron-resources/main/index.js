@@ -2,7 +2,6 @@
 
 // The app: one instance, one engine, and the windows that show them. Wiring only; what is decided is decided elsewhere.
 
-const { spawn } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
@@ -18,7 +17,8 @@ const { openLog } = require('./log');
 const { menuTemplate } = require('./menu');
 const { OpenedFiles, openedIn } = require('./opened');
 const { OrphanRecord } = require('./orphan');
-const { engineArguments, locateEngine } = require('./paths');
+const { engineArguments, passOn } = require('./pass-on');
+const { locateEngine } = require('./place');
 const { isOurs } = require('./policy');
 const { Presenter } = require('./presenter');
 const { connectUpdater } = require('./updater');
@@ -37,27 +37,11 @@ const { platform } = process;
 const userFolder = app.getPath('userData');
 const settingsFile = path.join(userFolder, 'settings.json');
 
-/** @returns {import('./paths').Place} of the engine that belongs to this app */
+/** @returns {import('./place').Place} of the engine that belongs to this app */
 function place() {
   const { isPackaged } = app;
   const { resourcesPath, env: environment } = process;
   return locateEngine({ isPackaged, platform, resourcesPath, repository: path.join(ROOT, '..'), environment });
-}
-
-/**
- * Becomes the launcher, as far as one program can become another: inside an AppImage nobody else reaches it.
- *
- * @param {readonly string[]} args
- */
-function passOn(args) {
-  const engine = place();
-  if (engine.mode !== 'production') throw new Error('There is no launcher in development: run python -m launcher.');
-  const child = spawn(engine.command, [...args], { stdio: 'inherit' });
-  child.on('error', (error) => {
-    process.stderr.write(`${error.message}\n`);
-    app.exit(1);
-  });
-  child.on('exit', (code) => app.exit(code ?? 1));
 }
 
 function run() {
@@ -244,6 +228,6 @@ function run() {
 
 const passedOn = engineArguments(process.argv);
 declareScheme();
-if (passedOn !== null) passOn(passedOn);
+if (passedOn !== null) passOn(place(), passedOn, (status) => app.exit(status));
 else if (app.requestSingleInstanceLock()) run();
 else app.quit();

@@ -5,7 +5,7 @@
 const { EngineError, explain, failureOfError } = require('./errors');
 const { holderOf } = require('./holder');
 const { readInterface } = require('./interface');
-const { PORT } = require('./paths');
+const { PORT } = require('./place');
 
 const HERE = 'http://127.0.0.1:';
 const KNOWN = `${HERE}${PORT}`;

@@ -10,7 +10,7 @@ const require = createRequire(path.join(HERE, 'package.json'));
 const { chromium } = require('playwright-core');
 const { watchArrival } = require('./main/arrival');
 const { BackendServiceManager } = require('./main/backend-service-manager');
-const { locateEngine } = require('./main/paths');
+const { locateEngine } = require('./main/place');
 const { Presenter } = require('./main/presenter');
 
 const BROWSER = process.env.PEFT_STUDIO_CHROMIUM ?? '/usr/bin/chromium';

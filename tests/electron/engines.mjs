@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach } from 'vitest';
 import { BackendServiceManager } from '../../electron-resources/main/backend-service-manager.js';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 
 const FAKE = path.join(import.meta.dirname, 'fake-engine.js');
 

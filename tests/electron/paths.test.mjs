@@ -4,13 +4,10 @@ import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { fakeResources, folder, reached, service } from './engines.mjs';
-import {
-  checkEngine,
-  engineEnvironment,
-  findPython,
-  isNewEnough,
-  locateEngine,
-} from '../../electron-resources/main/paths.js';
+import { engineEnvironment } from '../../electron-resources/main/environment.js';
+import { findPython, isNewEnough } from '../../electron-resources/main/interpreter.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
+import { checkEngine } from '../../electron-resources/main/program.js';
 
 const CONTEXT = {
   isPackaged: true,

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 import { folder, later, reached, service } from './engines.mjs';
 
 const BACKEND = `

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackendServiceManager } from '../../electron-resources/main/backend-service-manager.js';
 import { runAct } from '../../electron-resources/main/act.js';
 import { OpenedFiles } from '../../electron-resources/main/opened.js';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 import { request } from '../../electron-resources/main/request.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { drive, lineTo } from './drive.mjs';

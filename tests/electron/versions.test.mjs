@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { answerOf, did, startApp } from './app.mjs';
 import { folder, keptLog } from './engines.mjs';
