@@ -20,7 +20,8 @@ const PORT = 8000;
  * @typedef {Readonly<{mode: 'production', command: string, args: readonly string[], cwd: string}>} Production
  * @typedef {Readonly<{mode: 'development', interpreters: readonly string[], backend: string, args: readonly string[], cwd: string}>} Development
  * @typedef {Readonly<{mode: 'remote', url: string, token: string}>} Remote
- * @typedef {Production | Development | Remote} Place
+ * @typedef {Readonly<{mode: 'refused', name: string, error: EngineError}>} Refused a wish that cannot be met, and why
+ * @typedef {Production | Development | Remote | Refused} Place
  */
 
 /**
@@ -53,17 +54,23 @@ function locateEngine(context) {
   });
 }
 
-/** @param {string} text @param {string} token @returns {Remote} */
+/** @param {string} text @param {string} token @returns {Remote | Refused} */
 function locateRemote(text, token) {
-  if (!URL.canParse(text)) throw new EngineError('REMOTE_INVALID', `${text} is no address of a backend.`);
+  // Whoever starts the engine says so, before everybody's eyes.
+  /** @param {string} reason */
+  const refuse = (reason) =>
+    Object.freeze({
+      mode: /** @type {const} */ ('refused'),
+      name: text,
+      error: new EngineError('REMOTE_INVALID', reason),
+    });
+  if (!URL.canParse(text)) return refuse(`${text} is no address of a backend.`);
   const url = new URL(text);
   const here = ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
   // Over plain HTTP, whoever is on the way reads the token.
-  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && here)) {
-    throw new EngineError('REMOTE_INVALID', `${text} has to begin with https://, since a token is sent there.`);
-  }
-  if (token === '')
-    throw new EngineError('REMOTE_INVALID', `There is no token for ${text}: set PEFT_STUDIO_REMOTE_TOKEN.`);
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && here))
+    return refuse(`${text} has to begin with https://, since a token is sent there.`);
+  if (token === '') return refuse(`There is no token for ${text}: set PEFT_STUDIO_REMOTE_TOKEN.`);
   return Object.freeze({ mode: 'remote', url: url.origin, token });
 }
 
@@ -82,6 +89,7 @@ function greetingOf(place) {
 /** @param {Place} place @returns {string} what runs there, for logs */
 function nameOf(place) {
   if (place.mode === 'remote') return place.url;
+  if (place.mode === 'refused') return place.name;
   return place.mode === 'production' ? place.command : place.backend;
 }
 

@@ -11,11 +11,12 @@ const { isSystemError } = require('./processes');
 /**
  * Returns what to run; throws EngineError where it is not there, or cannot be made to run.
  *
- * @param {import('./place').Production | import('./place').Development} place
+ * @param {Exclude<import('./place').Place, import('./place').Remote>} place
  * @param {NodeJS.Platform} platform
  * @returns {Promise<Readonly<{command: string, args: readonly string[], cwd: string}>>}
  */
 async function checkEngine(place, platform) {
+  if (place.mode === 'refused') throw place.error;
   if (place.mode === 'production') {
     await requireFile(place.command, 'EXECUTABLE_NOT_FOUND');
     if (platform !== 'win32') await requireExecutable(place.command);

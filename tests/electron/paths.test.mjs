@@ -66,9 +66,10 @@ describe('where the engine is', () => {
     ['no token', 'https://gpu.example', ''],
   ])('a remote engine is refused: %s', (_, url, token) => {
     const environment = { PEFT_STUDIO_REMOTE_URL: url, PEFT_STUDIO_REMOTE_TOKEN: token };
-    expect(() => locateEngine({ ...CONTEXT, environment })).toThrow(
-      expect.objectContaining({ code: 'REMOTE_INVALID' }),
-    );
+    expect(locateEngine({ ...CONTEXT, environment })).toMatchObject({
+      mode: 'refused',
+      error: { code: 'REMOTE_INVALID' },
+    });
   });
 
   test('the engine inherits the environment, gets the token, and no token of another engine', () => {
