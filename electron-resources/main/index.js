@@ -8,6 +8,7 @@ const path = require('node:path');
 const { app, dialog, ipcMain, Menu, Notification, shell } = require('electron');
 const { autoUpdater } = require('electron-updater');
 const { ENGINE: ENGINE_CHANNELS } = require('../channels');
+const { Acts } = require('./acts');
 const { watchArrival } = require('./arrival');
 const { BackendServiceManager } = require('./backend-service-manager');
 const { invocations } = require('./bridge');
@@ -21,6 +22,7 @@ const { engineArguments, passOn } = require('./pass-on');
 const { locateEngine } = require('./place');
 const { isOurs } = require('./policy');
 const { Presenter } = require('./presenter');
+const { Quitting } = require('./quitting');
 const { connectUpdater } = require('./updater');
 const { Versions } = require('./versions');
 const { welcome } = require('./welcome');
@@ -50,6 +52,7 @@ function run() {
   const orphan = new OrphanRecord(path.join(userFolder, 'engine.json'), platform);
   const environment = process.env;
   const manager = new BackendServiceManager({ place: place(), platform, environment, token, log, orphan });
+  const acts = new Acts({ platform, environment, log });
   const presenter = new Presenter(manager);
   /** @param {import('electron').WebContents} contents */
   const guard = (contents) => guardContents(contents, manager);
@@ -69,7 +72,7 @@ function run() {
     user: userFolder,
     settings: settingsFile,
     platform,
-    environment,
+    acts,
     log,
   });
   const commands = new Commands({
@@ -77,8 +80,7 @@ function run() {
     presenter,
     place,
     versions,
-    platform,
-    environment,
+    acts,
     log,
     openPath: shell.openPath,
     openBrowser: (url) => shell.openExternal(url),
@@ -173,7 +175,7 @@ function run() {
     manager,
     updater,
     log,
-    repair: () => commands.press('repair'),
+    commands,
     openPath: shell.openPath,
     notify: ({ urgency, ...note }) =>
       new Notification({ ...note, urgency: /** @type {'low' | 'normal' | 'critical'} */ (urgency) }).show(),
@@ -181,7 +183,23 @@ function run() {
   });
   for (const [channel, answer] of Object.entries(table)) listen(channel, answer);
 
+  const quitting = new Quitting({
+    isIdle: () => manager.state.child === null && !acts.areRunning,
+    end: () => {
+      scope.abort();
+      return Promise.all([manager.stop(), acts.end()]);
+    },
+    quit: () => app.quit(),
+    relaunch: (args) => app.relaunch({ args: [...args] }),
+    log,
+  });
   app.on('second-instance', (_event, argv, folder) => {
+    if (quitting.hasBegun) {
+      // It comes after this one, which shows what it still has to do.
+      windows.showEngine();
+      quitting.startAgain([...argv.slice(1).filter((word) => word.startsWith('-')), ...openedIn(argv, folder)]);
+      return;
+    }
     windows.focus();
     opened.add(openedIn(argv, folder));
   });
@@ -190,20 +208,7 @@ function run() {
     opened.add([file]);
   });
   app.on('window-all-closed', () => app.quit());
-  let mayQuit = false;
-  app.on('before-quit', (event) => {
-    // An updater that has stopped the engine already must not be held up.
-    if (mayQuit || manager.state.child === null) return;
-    event.preventDefault();
-    scope.abort();
-    manager
-      .stop()
-      .catch((error) => log.error(`at the end: ${error.message}`))
-      .then(() => {
-        mayQuit = true;
-        app.quit();
-      });
-  });
+  app.on('before-quit', (event) => quitting.hold(event));
   process.on('uncaughtException', (error) => {
     log.error(`a bug: ${error.stack}`);
     // Ending closes the engine's stdin, which ends the engine.

@@ -20,7 +20,7 @@ const UNSURE_MS = 1_000;
  *   secondsLeft: number | null,
  *   pid: number | null,
  *   samples: readonly Sample[],
- * }>} Progress `step` is one of the launcher's, or `begin`, `waiting`, `retrying`, `start`; `rate` per second;
+ * }>} Progress `step` is one of the launcher's, or `begin`, `waiting`, `retrying`, `start`, `end`; `rate` per second;
  *   `pid` whom it waits for
  *
  * @typedef {Readonly<{
@@ -44,6 +44,9 @@ const BEGUN = Object.freeze({
   pid: null,
   samples: Object.freeze([]),
 });
+
+/** @type {Progress} */
+const ENDING = Object.freeze({ ...BEGUN, step: 'end' });
 
 /**
  * Returns the progress after an event.
@@ -101,7 +104,7 @@ function measure(progress, { name, done, total, unit }, at) {
  */
 function viewOf({ phase, progress, problem, arrival, installed }) {
   const mood = phase === 'failed' ? 'failed' : phase === 'ready' ? 'ready' : 'working';
-  const { samples: _samples, ...shown } = progress;
+  const { samples: _samples, ...shown } = phase === 'ending' ? ENDING : progress;
   return Object.freeze({
     mood,
     progress: mood === 'working' ? Object.freeze(shown) : null,

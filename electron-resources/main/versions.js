@@ -6,7 +6,7 @@
 
 const { cp, mkdir, readFile, rename, rm } = require('node:fs/promises');
 const path = require('node:path');
-const { ActFailed, runAct } = require('./act');
+const { ActFailed } = require('./acts');
 const { digestOf, programOf, readLauncher, readManifest, wrong, wrongSize } = require('./engine-files');
 const { EngineError } = require('./errors');
 const { locateEngine } = require('./place');
@@ -23,7 +23,7 @@ const STARTERS = Object.freeze(['_internal', 'manifest.json', 'engine.json']);
  *   user: string,
  *   settings: string,
  *   platform: NodeJS.Platform,
- *   environment: Readonly<NodeJS.ProcessEnv>,
+ *   acts: import('./acts').Acts,
  *   log: import('./log').Log,
  * }>} Parts `place` of the engine that came with the app, `app` the app's own folder, `user` the user's, `settings` the file
  */
@@ -94,10 +94,9 @@ class Versions {
     }
   }
 
-  /** @param {import('./place').Production} place @param {[import('./act').Act, ...string[]]} asked */
+  /** @param {import('./place').Production} place @param {[import('./acts').Act, ...string[]]} asked */
   #run(place, ...asked) {
-    const { platform, environment, log } = this.#parts;
-    return runAct(place, asked, { platform, environment, log, onEvent: () => undefined }).answer;
+    return this.#parts.acts.run(place, asked).answer;
   }
 
   /** @param {string} folder of the launcher that came with the app */

@@ -227,6 +227,33 @@ test('asked by a second instance, the first one shows itself', async () => {
   await next(did('focus'));
 });
 
+test('started again while a training saves its work at the end, the app shows that, and comes back after it', async () => {
+  const saved = path.join(folder(), 'saved');
+  const { app, told, next, ask, ready } = startApp([
+    { saves: saved },
+    { serve: { jobs: [{ state: 'running' }], stubborn: true } },
+  ]);
+  await ready();
+  ask({ close: true });
+  await next(did('closed'));
+  ask({ second: ['peft-studio', '--some-switch', 'mine.peftconfig'] });
+  await next(did('window'));
+  await next(did('relaunch'));
+  expect(await once(app, 'exit')).toEqual([0, null]);
+  expect(fs.existsSync(saved)).toBe(true);
+  expect(told.find(did('relaunch')).args).toEqual(['--some-switch', path.join(process.cwd(), 'mine.peftconfig')]);
+});
+
+test('an engine on another machine that cannot be used is told of on the page', async () => {
+  const { next } = startApp([], { env: { PEFT_STUDIO_REMOTE_URL: 'http://gpu.example' } });
+  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  expect(payload.problem).toMatchObject({
+    code: 'REMOTE_INVALID',
+    message: 'http://gpu.example has to begin with https://, since a token is sent there.',
+    buttons: ['quit'],
+  });
+});
+
 test('after --engine the app is the launcher: its arguments, its output, its status', async () => {
   const { app, told } = startApp(
     { '--status': [{ babble: 'the answer\n' }, { exit: 88 }] },

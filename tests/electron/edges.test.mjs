@@ -141,7 +141,7 @@ describe('the bridge', () => {
   });
 
   test('what fails says why', async () => {
-    const table = bridge({ repair: () => Promise.reject(new Error('It is in use.')) });
+    const table = bridge({ commands: { press: () => Promise.reject(new Error('It is in use.')) } });
     expect(await table['backend-install-dependencies']()).toEqual({ success: false, error: 'It is in use.' });
   });
 });

@@ -23,6 +23,7 @@ class App extends EventEmitter {
   requestSingleInstanceLock = () => primary;
   whenReady = () => Promise.resolve();
   exit = (code) => process.exit(code);
+  relaunch = ({ args }) => tell('relaunch', { args });
   quit() {
     let prevented = false;
     this.emit('before-quit', { preventDefault: () => (prevented = true) });

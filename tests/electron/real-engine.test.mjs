@@ -10,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackendServiceManager } from '../../electron-resources/main/backend-service-manager.js';
-import { runAct } from '../../electron-resources/main/act.js';
+import { Acts } from '../../electron-resources/main/acts.js';
 import { OpenedFiles } from '../../electron-resources/main/opened.js';
 import { locateEngine } from '../../electron-resources/main/place.js';
 import { request } from '../../electron-resources/main/request.js';
@@ -43,7 +43,7 @@ function run({ place, environment }) {
 
 /** Runs an act of the launcher. */
 function act({ place, environment }, ...asked) {
-  return runAct(place, asked, { platform, environment, log: keptLog(), onEvent: () => undefined }).answer;
+  return new Acts({ platform, environment, log: keptLog() }).run(place, asked).answer;
 }
 
 test('a first start installs, becomes ready, answers with its token alone, restarts at once, and leaves nobody', async () => {
@@ -126,7 +126,8 @@ describe('an engine that is installed', () => {
 
   test('is started by a launcher that was kept without its archive, once the app has another engine', async () => {
     const { root, place, environment } = app(home);
-    const parts = { app: root, user: root, settings: path.join(root, 'settings.json'), platform, environment };
+    const acts = new Acts({ platform, environment, log: keptLog() });
+    const parts = { app: root, user: root, settings: path.join(root, 'settings.json'), platform, acts };
     const versions = new Versions({ ...parts, place: () => place, log: keptLog() });
     await versions.noteHealthy(place);
     expect(await versions.previous()).toBe(null); // it is the present one

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { Acts } from '../../electron-resources/main/acts.js';
 import { locateEngine } from '../../electron-resources/main/place.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { answerOf, did, startApp } from './app.mjs';
@@ -26,8 +27,8 @@ describe('after an update', () => {
     const place = () => locateEngine({ isPackaged: true, platform, resourcesPath, repository: '', environment: {} });
     const user = folder();
     const settings = path.join(user, 'settings.json');
-    const environment = process.env;
-    const versions = new Versions({ place, app, user, settings, platform, environment, log: keptLog() });
+    const acts = new Acts({ platform, environment: process.env, log: keptLog() });
+    const versions = new Versions({ place, app, user, settings, platform, acts, log: keptLog() });
     return { engine, versions, settings };
   }
 
