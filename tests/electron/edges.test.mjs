@@ -4,11 +4,12 @@ import { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { watchArrival } from '../../electron-resources/main/arrival.js';
 import { invocations, isFree } from '../../electron-resources/main/bridge.js';
 import { askHealth } from '../../electron-resources/main/health.js';
 import { openLog, recordOf } from '../../electron-resources/main/log.js';
+import { OpenedFiles } from '../../electron-resources/main/opened.js';
 import { readSettings, writeSettings } from '../../electron-resources/main/settings.js';
 import { connectUpdater, notesOf, typeOfError } from '../../electron-resources/main/updater.js';
 import { folder, keptLog, later } from './engines.mjs';
@@ -182,15 +183,37 @@ describe('the log', () => {
 });
 
 describe('asking', () => {
-  test('health is asked directly, whatever proxy the environment names', async () => {
-    const asked = [];
-    const proxy = await serve((request, response) => response.end(String(asked.push(request.url))));
-    const backend = await serve((_request, response) => response.end('{"status": "healthy"}'));
-    const before = { ...process.env };
-    later(() => Object.assign(process.env, before));
-    Object.assign(process.env, { HTTP_PROXY: proxy.base, http_proxy: proxy.base, NODE_USE_ENV_PROXY: '1' });
-    expect(await askHealth(backend.base, { timeoutMs: 10_000 })).toMatchObject({ healthy: true });
-    expect(asked).toEqual([]);
+  describe('past what may follow a proxy: the global agent, and fetch', () => {
+    beforeEach(() => {
+      const { globalAgent } = http;
+      later(() => (http.globalAgent = globalAgent));
+      const refuse = () => {
+        throw new Error('This may go through a proxy.');
+      };
+      http.globalAgent = Object.assign(new http.Agent(), { createConnection: refuse });
+      vi.stubGlobal('fetch', refuse);
+      later(() => vi.unstubAllGlobals());
+    });
+
+    test('health is asked directly, whatever proxy the environment names', async () => {
+      const { base } = await serve((_request, response) => response.end('{"status": "healthy"}'));
+      expect(await askHealth(base, { timeoutMs: 10_000 })).toMatchObject({ healthy: true });
+    });
+
+    test('a configuration goes to the engine directly, with the token', async () => {
+      const file = path.join(folder(), 'mine.peftconfig');
+      fs.writeFileSync(file, '{"rank": 8}');
+      const { base } = await serve(async (asked, response) => {
+        const body = Buffer.concat(await asked.toArray()).toString();
+        const name = `${asked.headers.authorization} ${body.includes('{"rank": 8}')} ${body.includes('mine.peftconfig')}`;
+        response.end(JSON.stringify({ data: { metadata: { name } } }));
+      });
+      const imported = new Promise((resolve) => {
+        const backend = { base, token: 't', status: () => ({ running: true }) };
+        new OpenedFiles(backend, { onImported: resolve, onRefused: (_file, why) => resolve(why) }).add([file]);
+      });
+      expect(await imported).toBe('Bearer t true true');
+    });
   });
 
   test.each([
