@@ -295,4 +295,4 @@ class BackendServiceManager extends EventEmitter {
   }
 }
 
-module.exports = { BackendServiceManager };
+module.exports = { BACK_OFF, BackendServiceManager };

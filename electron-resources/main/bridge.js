@@ -72,7 +72,12 @@ function invocations({ version, manager, updater, log, commands, openPath, notif
 /** Pages know one word more than the systems do. @type {Readonly<Record<string, string>>} */
 const URGENCIES = Object.freeze({ low: 'low', normal: 'normal', high: 'critical', critical: 'critical' });
 
-/** @param {() => Promise<void>} act @returns {Promise<{success: boolean, error?: string}>} */
+/**
+ * Does something whose failure a page shows: a rejection would reach it with Electron's own words before it.
+ *
+ * @param {() => Promise<void>} act
+ * @returns {Promise<{success: boolean, error?: string}>}
+ */
 function succeed(act) {
   return act().then(
     () => ({ success: true }),
@@ -91,4 +96,4 @@ function isFree(port) {
   });
 }
 
-module.exports = { invocations, isFree };
+module.exports = { invocations, isFree, succeed };

@@ -63,7 +63,7 @@ class Commands {
       case 'use-previous':
         return this.#once(button, () => this.#usePrevious());
       case 'open-log': {
-        const reason = await openPath(log.file);
+        const reason = await openPath(presenter.view.problem?.log ?? log.file);
         if (reason !== '') throw new Error(reason);
         return undefined;
       }
@@ -111,9 +111,19 @@ class Commands {
     } catch (error) {
       log.error(`the engine's files: ${error}`);
       // What could not be looked at may still run.
-      if (error instanceof EngineError) return presenter.fail(explain(failureOfError(error)));
+      if (error instanceof EngineError) {
+        presenter.fail(explain(failureOfError(error)));
+        return this.offerPrevious();
+      }
     }
     return leaveToThePage(manager.start());
+  }
+
+  /** Offers the engine of the version before, where the present one has failed and was never healthy. */
+  async offerPrevious() {
+    const { manager, presenter, versions } = this.#parts;
+    const { child } = manager.state;
+    if ((await versions.previous()) !== null && manager.state.child === child) presenter.offer('use-previous');
   }
 
   /** Shows what is installed, and where. */

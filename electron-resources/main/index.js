@@ -5,13 +5,13 @@
 const { randomBytes } = require('node:crypto');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
-const { app, dialog, ipcMain, Menu, Notification, shell } = require('electron');
+const { app, dialog, ipcMain, Menu, Notification, powerMonitor, shell } = require('electron');
 const { autoUpdater } = require('electron-updater');
 const { ENGINE: ENGINE_CHANNELS } = require('../channels');
 const { Acts } = require('./acts');
 const { watchArrival } = require('./arrival');
 const { BackendServiceManager } = require('./backend-service-manager');
-const { invocations } = require('./bridge');
+const { invocations, succeed } = require('./bridge');
 const { Commands } = require('./commands');
 const { declareScheme, guardContents, guardRequests, guardSession } = require('./guard');
 const { openLog } = require('./log');
@@ -56,7 +56,16 @@ function run() {
   const presenter = new Presenter(manager);
   /** @param {import('electron').WebContents} contents */
   const guard = (contents) => guardContents(contents, manager);
-  const windows = new Windows({ engine: () => openEngineWindow(guard), app: () => openAppWindow(guard) });
+  const quit = () => app.quit();
+  /** The system waits for the app's end; Electron's types leave the event out. @param {{preventDefault: () => void}} [event] */
+  const holdShutdown = (event) => {
+    event?.preventDefault();
+    quit();
+  };
+  const windows = new Windows({
+    engine: () => openEngineWindow(guard, quit),
+    app: () => openAppWindow(guard, quit),
+  });
   /** @param {string} channel @param {unknown} payload */
   const send = (channel, payload) => windows.tellApp(channel, payload);
   const updater = connectUpdater(autoUpdater, {
@@ -93,7 +102,7 @@ function run() {
       return filePath || null;
     },
     showInFolder: (file) => shell.showItemInFolder(file),
-    quit: () => app.quit(),
+    quit,
   });
 
   async function endOrphan() {
@@ -132,8 +141,7 @@ function run() {
 
   async function offerHelp() {
     windows.showEngine();
-    const { child } = manager.state;
-    if ((await versions.previous()) !== null && manager.state.child === child) presenter.offer('use-previous');
+    await commands.offerPrevious();
   }
 
   function greet() {
@@ -169,7 +177,7 @@ function run() {
 
   presenter.on('view', (view) => windows.tellEngine(ENGINE_CHANNELS.view, view));
   listen(ENGINE_CHANNELS.viewNow, () => presenter.view);
-  listen(ENGINE_CHANNELS.press, (button) => commands.press(button));
+  listen(ENGINE_CHANNELS.press, (button) => succeed(() => commands.press(button)));
   const table = invocations({
     version: app.getVersion(),
     manager,
@@ -189,7 +197,7 @@ function run() {
       scope.abort();
       return Promise.all([manager.stop(), acts.end()]);
     },
-    quit: () => app.quit(),
+    quit,
     relaunch: (args) => app.relaunch({ args: [...args] }),
     log,
   });
@@ -207,7 +215,7 @@ function run() {
     event.preventDefault();
     opened.add([file]);
   });
-  app.on('window-all-closed', () => app.quit());
+  app.on('window-all-closed', quit);
   app.on('before-quit', (event) => quitting.hold(event));
   process.on('uncaughtException', (error) => {
     log.error(`a bug: ${error.stack}`);
@@ -222,6 +230,8 @@ function run() {
 
   app.whenReady().then(async () => {
     guardSession(manager, FOLDERS);
+    // Of Linux and macOS; Windows tells windows.
+    powerMonitor.on('shutdown', holdShutdown);
     const showEngine = () => windows.showEngine();
     const press = (/** @type {string} */ button) => commands.press(button).catch(warn);
     Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, { showEngine, press })));

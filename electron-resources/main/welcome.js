@@ -28,7 +28,7 @@ async function welcome({ manager, presenter, windows, folder, platform, warn }) 
   // Until the app has pages of its own, the engine's page is what there is to see.
   if (pages === 'none') return;
   if (pages === 'any-port' || manager.base === KNOWN) {
-    windows.showApp();
+    windows.showApp(manager.base);
     return;
   }
   const holder = await holderOf(PORT, platform).catch((error) => {

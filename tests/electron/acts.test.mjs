@@ -53,7 +53,7 @@ describe('a support report', () => {
     ask({ ...PRESS, args: ['support-report'] });
     const { payload } = await next(({ payload: view }) => view?.mood === 'failed');
     expect(payload.problem).toMatchObject({ message: 'Full.', buttons: ['back', 'open-log'] });
-    expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'refusal' });
+    expect(await next(answerOf('engine-press'))).toMatchObject({ value: { success: false, error: 'Full.' } });
     ask({ ...PRESS, args: ['back'] });
     await ready();
     ask({ invoke: 'backend-health-check' });
@@ -66,10 +66,7 @@ describe('a support report', () => {
     ask({ ...PRESS, args: ['support-report'] });
     await next(isWorking);
     ask({ ...PRESS, args: ['repair'] });
-    expect(await next(answerOf('engine-press'))).toMatchObject({
-      did: 'refusal',
-      message: expect.stringMatching(/wait/),
-    });
+    expect(await next(answerOf('engine-press'))).toMatchObject({ value: { error: expect.stringMatching(/wait/) } });
     ask({ ...PRESS, args: ['cancel'] });
     await ready();
     expect(calls()).toHaveLength(2);
@@ -101,7 +98,7 @@ test('a page that wants a restart has to wait until an act is done with the engi
     expect(await next(answerOf(channel))).toMatchObject({ did: 'refusal', message: expect.stringContaining('wait') });
   }
   ask({ ...PRESS, args: ['retry'] });
-  expect(await next(answerOf('engine-press'))).toMatchObject({ message: expect.stringContaining('wait') });
+  expect(await next(answerOf('engine-press'))).toMatchObject({ value: { error: expect.stringContaining('wait') } });
   expect(calls()).toEqual([START, '--repair --json --until-eof']);
 });
 

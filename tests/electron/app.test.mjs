@@ -92,6 +92,32 @@ test('the scheme serves our pages with a strict policy, and nothing outside thei
   });
 });
 
+test('what a page wants of the system is decided by the policy, asked or looked up', async () => {
+  const { next, ask, ready } = startApp();
+  await ready();
+  const wants = (permission, page) => (ask({ permission, page }), next(did('permission')));
+  const write = 'clipboard-sanitized-write';
+  expect(await wants(write, 'peft-studio://app/')).toMatchObject({ given: true, checked: true });
+  expect(await wants(write, 'https://evil.example/')).toMatchObject({ given: false, checked: false });
+  expect(await wants('media', 'peft-studio://app/')).toMatchObject({ given: false, checked: false });
+});
+
+test('a page goes to no page but ours, and downloads from the engine with the token', async () => {
+  const { next, ask, ready } = startApp();
+  const { urls } = await next(did('filter'));
+  await ready();
+  const goes = (url) => (ask({ navigate: url }), next(did('navigation')));
+  expect(await goes('https://evil.example/')).toMatchObject({ prevented: true });
+  expect(await goes('peft-studio://engine/')).toMatchObject({ prevented: false });
+  const url = `${urls[0].slice(0, -2)}/api/report.zip`;
+  ask({ open: url });
+  expect(await next(did('download'))).toMatchObject({
+    url,
+    headers: { Authorization: expect.stringMatching(/^Bearer .{40,}/) },
+  });
+  expect(await next(did('opened'))).toMatchObject({ action: 'deny' });
+});
+
 test('windows that pages open go to the browser, or nowhere', async () => {
   const { next, ask, ready } = startApp();
   await ready();
@@ -148,7 +174,7 @@ test('a repair that fails is shown with its own reason', async () => {
     remedy: 'Repair it.',
     end: 'It ended with status 89.',
   });
-  expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'refusal' });
+  expect(await next(answerOf('engine-press'))).toMatchObject({ value: { success: false, error: 'Not whole.' } });
 });
 
 test('cancelled in the middle of a repair, the app ends and leaves nobody', async () => {
@@ -171,6 +197,22 @@ test('quitting ends the engine, then the app, and leaves nobody', async () => {
   expect(await once(app, 'exit')).toEqual([0, null]);
   expect(told.filter(did('quit'))).toHaveLength(1);
   await awaitNobody(root, 0);
+});
+
+test.each(['sessionEnd', 'shutdown'])('at the end of the session (%s) the engine ends before the app', async (how) => {
+  const { app, root, ask, ready } = startApp();
+  await ready();
+  ask({ [how]: true });
+  expect(await once(app, 'exit')).toEqual([0, null]);
+  await awaitNobody(root, 0);
+});
+
+test('the log that a failure names is the one that its button opens', async () => {
+  const log = '/home/ada/logs/install.log';
+  const { next, ask } = startApp([{ say: { ...BROKEN, log } }, { exit: 89 }]);
+  await next((what) => what.payload?.mood === 'failed');
+  ask({ invoke: 'engine-press', args: ['open-log'], from: 'peft-studio://engine/' });
+  expect(await next(did('path'))).toMatchObject({ file: log });
 });
 
 test.each(['SIGKILL', 'SIGTERM', 'SIGABRT'])('ended by %s, the app leaves nobody', async (signal) => {

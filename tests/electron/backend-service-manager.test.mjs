@@ -1,6 +1,9 @@
 import path from 'node:path';
 import fs from 'node:fs';
 import { describe, expect, test, vi } from 'vitest';
+import { BACK_OFF } from '../../electron-resources/main/backend-service-manager.js';
+import { TIMING } from '../../electron-resources/main/health.js';
+import { PATIENCE } from '../../electron-resources/main/stop.js';
 import { fakeResources, folder, later, reached, service } from './engines.mjs';
 import { awaitNobody } from './processes.mjs';
 
@@ -12,6 +15,12 @@ const alive = (pid) => {
     return false;
   }
 };
+
+test('the app asks, waits and starts again at the times that docs and design name', () => {
+  expect(TIMING).toEqual({ firstMs: 100, everyMs: 5_000, timeoutMs: 2_000, deadlineMs: 60_000 });
+  expect(PATIENCE).toEqual({ idleMs: 1_000, busyMs: 35_000, termMs: 1_000, askMs: 500 });
+  expect(BACK_OFF).toEqual([0, 1_000, 4_000]);
+});
 
 describe('starting', () => {
   test('an engine that listens and answers is ready, on the port that it announced', async () => {

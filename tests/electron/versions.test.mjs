@@ -132,6 +132,17 @@ describe('the engine of the version before', () => {
     await third.next(offers);
   });
 
+  test('is offered, too, if the update is incomplete', async () => {
+    const { root, steps } = await afterFirstVersion();
+    fs.mkdirSync(path.join(root, 'app'), { recursive: true });
+    fs.writeFileSync(path.join(root, 'app', 'package.json'), JSON.stringify({ engineManifest: 'another' }));
+    const { next, ask, ready } = startApp(steps, { root, prepare: runtime('the new one') });
+    const { payload } = await next(offers);
+    expect(payload.problem.code).toBe('UPDATE_INCOMPLETE');
+    ask({ ...PRESS, args: ['use-previous'] });
+    await ready();
+  });
+
   test('is not offered where its runtime is not whole any more', async () => {
     const { root, steps } = await afterFirstVersion([
       { say: { event: 'result', act: 'status', state: 'missing' } },
@@ -140,7 +151,7 @@ describe('the engine of the version before', () => {
     const { next, ask, told } = startApp(steps, { root, prepare: broken });
     await next(isFailed);
     ask({ ...PRESS, args: ['use-previous'] });
-    expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'refusal' });
+    expect(await next(answerOf('engine-press'))).toMatchObject({ value: { success: false } });
     expect(told.filter(offers)).toEqual([]);
   });
 
