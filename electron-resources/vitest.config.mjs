@@ -18,15 +18,23 @@ const libraries = {
 };
 
 /** Tests that run at the same time; groups run one after the other. */
-const group = (name, groupOrder, { testTimeout = 20_000, ...files }) => ({
+const group = (name, groupOrder, { testTimeout = 60_000, ...files }) => ({
   root,
   plugins: [libraries],
-  test: { name, dir: tests, testTimeout, hookTimeout: 120_000, sequence: { groupOrder }, ...files },
+  test: {
+    name,
+    dir: tests,
+    testTimeout,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: testTimeout / 2 } },
+    sequence: { groupOrder },
+    ...files,
+  },
 });
 
 const groups = [group('parts', 0, { include: ['**/*.test.mjs'], exclude: [ENGINE] })];
-// Without a staged engine there is nothing to test it with; with one, a broken one has to fail. Alone, since its
-// figures are seconds of a machine that does nothing else.
+// Without a staged engine there is nothing to test it with; with one, a broken one has to fail. Alone, since it
+// takes the whole machine.
 if (process.env.PEFT_STUDIO_RESOURCES !== undefined)
   groups.push(group('engine', 1, { include: [ENGINE], testTimeout: 120_000 }));
 

@@ -42,7 +42,8 @@ const SYSTEMS = Object.freeze({ '--linux': 'linux', '--mac': 'darwin', '--win': 
  * @param {{platform: NodeJS.Platform, arch: string}} machine to build for where argv names none
  * @returns {BuildConfiguration}
  */
-function configure(argv, { PEFT_STUDIO_RESOURCES: resources, PEFT_STUDIO_PAGES: pages }, machine) {
+function configure(argv, environment, machine) {
+  const { PEFT_STUDIO_RESOURCES: resources, PEFT_STUDIO_PAGES: pages } = environment;
   const cut = argv.indexOf('--');
   const [own, rest] = cut === -1 ? [argv, []] : [argv.slice(0, cut), argv.slice(cut + 1)];
   const unknown = own.filter((word) => !(word in SYSTEMS) && !['--x64', '--arm64', '--dir'].includes(word));
@@ -52,11 +53,15 @@ function configure(argv, { PEFT_STUDIO_RESOURCES: resources, PEFT_STUDIO_PAGES: 
   if (systems.length > 1) throw new Error(`Build for one system at a time, not for ${systems.join(' and ')}.`);
   const platform = systems.length === 0 ? machine.platform : SYSTEMS[systems[0]];
   const arch = own.includes('--arm64') ? 'arm64' : own.includes('--x64') ? 'x64' : machine.arch;
+  const engine = resourcesOf(platform, arch, resources);
+  // Its package lies beside the installer, which has to know where: electron-builder says so only after packing.
+  if (platform === 'win32' && !own.includes('--dir') && !environment.PEFT_STUDIO_UPDATES_URL)
+    throw new Error('Windows’ installer needs PEFT_STUDIO_UPDATES_URL, where its package and updates will lie.');
   const system = Object.keys(SYSTEMS).find((word) => SYSTEMS[word] === platform);
   return Object.freeze({
     platform,
     arch,
-    engine: resourcesOf(platform, arch, resources),
+    engine,
     engineIsStaged: Boolean(resources),
     pages: pages ? path.resolve(pages) : path.join(HERE, 'renderer', 'dist'),
     pagesAreBuilt: Boolean(pages) || !existsSync(path.join(HERE, 'renderer', 'package.json')),

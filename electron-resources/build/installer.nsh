@@ -10,6 +10,9 @@
     MessageBox MB_YESNO|MB_ICONQUESTION|MB_DEFBUTTON2 "Remove your adapters, datasets and settings too? This cannot be undone." /SD IDNO IDNO peftStudioKeeps
     nsExec::ExecToLog 'cmd.exe /d /s /c "echo yes| "$INSTDIR\resources\backend\peft_engine.exe" --remove --all --quiet"'
     Pop $0
+    ${if} $0 != 0
+      MessageBox MB_OK|MB_ICONEXCLAMATION "Your adapters, datasets and settings could not be removed ($0). Delete $LOCALAPPDATA\peft-studio by hand." /SD IDOK
+    ${endIf}
     peftStudioKeeps:
   ${endIf}
 !macroend

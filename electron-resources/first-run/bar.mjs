@@ -6,7 +6,10 @@ const element = (id) => document.getElementById(id);
 
 window.engine.onView(({ arrival }) => {
   if (arrival === null) return; // then the bar is on its way out
+  const { done, total } = arrival;
   const figures = describeFigures({ ...arrival, unit: 'bytes' });
-  element('figures').textContent = figures;
-  showShare(element('bar'), { ...arrival, figures });
+  const share = describeFigures({ done, total, unit: 'bytes' });
+  element('figures').textContent = share;
+  element('pace').textContent = figures.slice(share.length);
+  showShare(element('bar'), { done, total, figures });
 });

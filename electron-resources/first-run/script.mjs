@@ -48,8 +48,8 @@ function showProblem({ code, title, message, remedy, end, lastLines }) {
 }
 
 function showReady({ arrival, installed }) {
-  const rest = arrival && describeFigures({ ...arrival, unit: 'bytes' });
-  write('arrival', arrival === null ? 'All of it is installed.' : `The rest of it is being installed. ${rest}`);
+  write('arrival', arrival === null ? 'All of it is installed.' : 'The rest of it is being installed.');
+  write('arrived', arrival === null ? '' : describeFigures({ ...arrival, unit: 'bytes' }));
   write('installed', installed === null ? '' : describeInstalled(installed));
 }
 
@@ -72,14 +72,11 @@ function showButtons(names, mood) {
 async function press(button) {
   button.disabled = true;
   element('trouble').hidden = true;
-  try {
-    await window.engine.press(button.dataset.act);
-  } catch (error) {
-    write('trouble', error.message);
-    element('trouble').hidden = false;
-  } finally {
-    button.disabled = false;
-  }
+  const { success, error } = await window.engine.press(button.dataset.act);
+  button.disabled = false;
+  if (success) return;
+  write('trouble', error);
+  element('trouble').hidden = false;
 }
 
 window.engine.onView(show);

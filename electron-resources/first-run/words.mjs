@@ -12,6 +12,7 @@ const STEPS = Object.freeze({
   restore: 'Restoring files',
   remove: 'Removing the engine',
   start: 'Almost there: the engine is starting',
+  end: 'Ending the engine: a training saves its work first',
 });
 
 export const BUTTONS = Object.freeze({

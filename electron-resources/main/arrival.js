@@ -12,28 +12,40 @@ const TIMEOUT_MS = 2_000;
 /** @typedef {Readonly<{done: number | null, total: number | null}>} Arrival */
 
 /**
- * Asks until all is there, or `signal` is aborted.
+ * Asks until all is there, or `signal` is aborted, whose reason it then rejects with.
  *
  * @param {{base: string, token: string}} backend
- * @param {{signal: AbortSignal, tell: (arrival: Arrival | null) => void, everyMs?: number}} options `tell` gets null at the end
+ * @param {{
+ *   signal: AbortSignal,
+ *   tell: (arrival: Arrival | null) => void,
+ *   warn: (reason: string) => void,
+ *   everyMs?: number,
+ * }} options `tell` gets null at the end, `warn` the reason where answers begin to fail
  */
-async function watchArrival(backend, { signal, tell, everyMs = EVERY_MS }) {
+async function watchArrival(backend, { signal, tell, warn, everyMs = EVERY_MS }) {
+  let before = '';
   for (;;) {
-    const { status, body } = await request(backend.base, '/api/engine', {
-      token: backend.token,
-      timeoutMs: TIMEOUT_MS,
-      signal,
-    });
-    if (status !== 200) throw new Error(`/api/engine answers ${status}`);
-    const { part, done, total, unit } = JSON.parse(body);
-    tell(
-      part === 'whole'
-        ? null
-        : Object.freeze({ done: unit === 'bytes' ? done : null, total: unit === 'bytes' ? total : null }),
+    const { arrival, failure } = await askArrival(backend, signal).then(
+      (answer) => ({ arrival: answer, failure: '' }),
+      (error) => ({ arrival: undefined, failure: String(error.message) }),
     );
-    if (part === 'whole') return;
+    signal.throwIfAborted();
+    if (arrival !== undefined) tell(arrival);
+    if (arrival === null) return;
+    // A busy backend is late, and answers again: whoever stopped asking would never learn that all is there.
+    if (failure !== '' && before === '') warn(`how much of the engine is there is unknown: ${failure}`);
+    before = failure;
     await pause(everyMs, undefined, { signal });
   }
+}
+
+/** @param {{base: string, token: string}} backend @param {AbortSignal} signal @returns {Promise<Arrival | null>} */
+async function askArrival({ base, token }, signal) {
+  const { status, body } = await request(base, '/api/engine', { token, timeoutMs: TIMEOUT_MS, signal });
+  if (status !== 200) throw new Error(`/api/engine answers ${status}`);
+  const { part, done, total, unit } = JSON.parse(body);
+  if (part === 'whole') return null;
+  return Object.freeze({ done: unit === 'bytes' ? done : null, total: unit === 'bytes' ? total : null });
 }
 
 module.exports = { watchArrival };

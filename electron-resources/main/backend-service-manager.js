@@ -6,7 +6,8 @@ const { EventEmitter } = require('node:events');
 const { setTimeout: pause } = require('node:timers/promises');
 const { EngineError, explain, failureOf, failureOfError } = require('./errors');
 const { TIMING, askHealth, awaitHealth, watchHealth } = require('./health');
-const { PORT, checkEngine, greetingOf, nameOf } = require('./paths');
+const { PORT, greetingOf, nameOf } = require('./place');
+const { checkEngine } = require('./program');
 const { Run } = require('./run');
 const { INITIAL, MOST_RESTARTS, reduce } = require('./state');
 const { PATIENCE, stopChild } = require('./stop');
@@ -19,7 +20,7 @@ const SLOW_START_MS = 5_000;
 
 /**
  * @typedef {Readonly<{
- *   place: import('./paths').Place,
+ *   place: import('./place').Place,
  *   platform: NodeJS.Platform,
  *   environment: Readonly<NodeJS.ProcessEnv>,
  *   token: string,
@@ -52,7 +53,7 @@ class BackendServiceManager extends EventEmitter {
     return this.#state;
   }
 
-  /** @returns {import('./paths').Place} which engine is used */
+  /** @returns {import('./place').Place} which engine is used */
   get place() {
     return this.#options.place;
   }
@@ -95,7 +96,7 @@ class BackendServiceManager extends EventEmitter {
   /**
    * Uses another engine from the next start on.
    *
-   * @param {import('./paths').Place} place
+   * @param {import('./place').Place} place
    */
   use(place) {
     if (this.#state.child !== null) throw new Error('The engine has to be stopped before another one is used.');
@@ -294,4 +295,4 @@ class BackendServiceManager extends EventEmitter {
   }
 }
 
-module.exports = { BackendServiceManager };
+module.exports = { BACK_OFF, BackendServiceManager };

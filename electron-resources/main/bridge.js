@@ -14,7 +14,7 @@ const LOG_CHARACTERS = 200_000;
  *   manager: import('./backend-service-manager').BackendServiceManager,
  *   updater: ReturnType<typeof import('./updater').connectUpdater>,
  *   log: import('./log').Log,
- *   repair: () => Promise<void>,
+ *   commands: Pick<import('./commands').Commands, 'press' | 'restart'>,
  *   openPath: (path: string) => Promise<string>,
  *   notify: (note: {title: string, body: string, urgency: string, silent: boolean}) => void,
  *   setProgress: (fraction: number) => void,
@@ -27,20 +27,20 @@ const LOG_CHARACTERS = 200_000;
  * @param {Parts} parts
  * @returns {Readonly<Record<string, (...args: any[]) => unknown>>}
  */
-function invocations({ version, manager, updater, log, repair, openPath, notify, setProgress }) {
+function invocations({ version, manager, updater, log, commands, openPath, notify, setProgress }) {
   return Object.freeze({
     [BRIDGE.getAppVersion]: () => ({ version }),
     [BRIDGE.checkForUpdates]: () => updater.check(),
     [BRIDGE.downloadUpdate]: () => updater.download(),
     [BRIDGE.installUpdate]: () => updater.install(),
-    [BRIDGE.installDependencies]: () => succeed(repair),
+    [BRIDGE.installDependencies]: () => succeed(() => commands.press('repair')),
     [BRIDGE.getBackendStatus]: () => manager.status(),
     [BRIDGE.restartBackend]: async () => {
-      await manager.restart();
+      await commands.restart({ forced: false });
       return manager.status();
     },
     [BRIDGE.forceRestartBackend]: async () => {
-      await manager.forceRestart();
+      await commands.restart({ forced: true });
       return manager.status();
     },
     [BRIDGE.checkBackendHealth]: () => manager.checkHealth(),
@@ -72,7 +72,12 @@ function invocations({ version, manager, updater, log, repair, openPath, notify,
 /** Pages know one word more than the systems do. @type {Readonly<Record<string, string>>} */
 const URGENCIES = Object.freeze({ low: 'low', normal: 'normal', high: 'critical', critical: 'critical' });
 
-/** @param {() => Promise<void>} act @returns {Promise<{success: boolean, error?: string}>} */
+/**
+ * Does something whose failure a page shows: a rejection would reach it with Electron's own words before it.
+ *
+ * @param {() => Promise<void>} act
+ * @returns {Promise<{success: boolean, error?: string}>}
+ */
 function succeed(act) {
   return act().then(
     () => ({ success: true }),
@@ -91,4 +96,4 @@ function isFree(port) {
   });
 }
 
-module.exports = { invocations, isFree };
+module.exports = { invocations, isFree, succeed };

@@ -14,7 +14,7 @@ const LONGEST_TAIL_LINE = 2_000;
 /** After the program's own end, what it left in its pipes: a grandchild may hold them open for ever. */
 const DRAIN_MS = 250;
 
-/** What SIGKILL may take: a process in an uninterruptible system call ends when that does. */
+/** What SIGKILL may take, in milliseconds: a process in an uninterruptible system call ends when that does. */
 const KILL_MS = 5_000;
 
 /**
@@ -42,6 +42,14 @@ class Child {
   #listener;
   #platform;
   #process;
+  /** The backend's own PID, where the launcher stays before it. @type {number | null} */
+  #announced = null;
+  /** Called where SIGKILL does not end it. */
+  #giveUp = () => {};
+  /** @type {Promise<null>} */
+  #stuck = new Promise((resolve) => {
+    this.#giveUp = () => resolve(null);
+  });
 
   /**
    * Starts the program.
@@ -78,9 +86,16 @@ class Child {
     if (this.pid !== null && this.#platform !== 'win32') signalGroup(this.pid, 'SIGTERM');
   }
 
-  /** Ends all of its processes, unasked. */
+  /** Ends all of its processes, unasked; those that do not end even so are told of by `ended`. */
   async kill() {
-    if (this.pid !== null) await killAll(this.pid, this.#platform);
+    if (this.pid === null) return;
+    await killAll(this.pid, this.#platform);
+    if (!(await this.#awaitGone(this.pid))) this.#giveUp();
+  }
+
+  /** @param {number} pid */
+  #awaitGone(pid) {
+    return awaitGone(pid, { platform: this.#platform, limitMs: KILL_MS });
   }
 
   async #follow() {
@@ -92,13 +107,15 @@ class Child {
       this.#read(child.stderr, 'stderr', (line) => this.#keep(line, 'stderr')),
     ]);
     let error = null;
-    let [exitCode, signal] = /** @type {[number | null, string | null]} */ ([null, null]);
+    /** @type {[number | null, string | null] | null} */
+    let exit = null;
     try {
-      [exitCode, signal] = await /** @type {Promise<any>} */ (once(child, 'exit'));
+      exit = await Promise.race([/** @type {Promise<any>} */ (once(child, 'exit')), this.#stuck]);
     } catch (refused) {
       error = /** @type {Error} */ (refused);
     }
-    const gone = error !== null || (await this.#leaveNobody());
+    const gone = error !== null || (exit !== null && (await this.#leaveNobody()));
+    const [exitCode, signal] = exit ?? [null, null];
     await Promise.race([drained, pause(DRAIN_MS)]);
     child.stdout.destroy();
     child.stderr.destroy();
@@ -108,10 +125,10 @@ class Child {
   /** Its group may have outlived the program itself. */
   async #leaveNobody() {
     const pid = /** @type {number} */ (this.pid);
-    // On Windows the launcher's job object has ended its tree with it, and its PID may be a stranger's by now.
-    if (this.#platform === 'win32') return true;
+    // On Windows the launcher's job object ends its tree with it, and its own PID may be a stranger's by now.
+    if (this.#platform === 'win32') return this.#announced === null || this.#awaitGone(this.#announced);
     await killAll(pid, this.#platform);
-    return awaitGone(pid, { platform: this.#platform, limitMs: KILL_MS });
+    return this.#awaitGone(pid);
   }
 
   /**
@@ -135,8 +152,9 @@ class Child {
   /** @param {string} line */
   #hear(line) {
     const event = parseEvent(line);
-    if (event === null) this.#keep(line, 'stdout');
-    else this.#listener.onEvent(event);
+    if (event === null) return this.#keep(line, 'stdout');
+    if (event.event === 'listening') this.#announced = event.pid;
+    this.#listener.onEvent(event);
   }
 
   /** @param {string} line @param {'stdout' | 'stderr'} stream */

@@ -5,19 +5,20 @@
 const path = require('node:path');
 const { homepage } = require('../release');
 const { EngineError, explain, failureOfError } = require('./errors');
-const { runAct, ActFailed } = require('./act');
+const { ActFailed } = require('./acts');
 
 /** What the engine's home is called in a folder that the user chose; short, since Windows' paths have an end. */
 const HOME_NAME = 'peft-studio';
+
+const AT_WORK = 'The engine is at work: wait until that is done.';
 
 /**
  * @typedef {Readonly<{
  *   manager: import('./backend-service-manager').BackendServiceManager,
  *   presenter: import('./presenter').Presenter,
- *   place: () => import('./paths').Place,
+ *   place: () => import('./place').Place,
  *   versions: import('./versions').Versions,
- *   platform: NodeJS.Platform,
- *   environment: Readonly<NodeJS.ProcessEnv>,
+ *   acts: import('./acts').Acts,
  *   log: import('./log').Log,
  *   openPath: (path: string) => Promise<string>,
  *   openBrowser: (url: string) => Promise<void>,
@@ -50,6 +51,7 @@ class Commands {
     const { manager, presenter, log, openPath, openBrowser, quit } = this.#parts;
     switch (button) {
       case 'retry':
+        this.#requireRest();
         // An engine that runs is in the wrong place: only another start can find it a better one.
         return manager.state.child === null ? this.start() : leaveToThePage(manager.restart());
       case 'repair':
@@ -61,7 +63,7 @@ class Commands {
       case 'use-previous':
         return this.#once(button, () => this.#usePrevious());
       case 'open-log': {
-        const reason = await openPath(log.file);
+        const reason = await openPath(presenter.view.problem?.log ?? log.file);
         if (reason !== '') throw new Error(reason);
         return undefined;
       }
@@ -70,14 +72,35 @@ class Commands {
       case 'get-app':
         return openBrowser(homepage);
       case 'cancel':
-        this.#cancel?.();
-        return manager.state.child !== null && this.#cancel !== null ? undefined : quit();
+        return this.#cancelOr(quit);
       case 'quit':
-        this.#cancel?.();
         return quit();
       default:
         throw new Error(`There is no button ${String(button)}.`);
     }
+  }
+
+  /** Cancels what is being done; the app ends only where nothing is left to be seen without it. @param {() => void} quit */
+  #cancelOr(quit) {
+    const cancel = this.#cancel;
+    cancel?.();
+    if (cancel === null || this.#parts.manager.state.phase === 'stopped') quit();
+  }
+
+  /**
+   * Restarts the engine for a page; settles as the service's own restart does.
+   *
+   * @param {{forced: boolean}} how
+   */
+  async restart({ forced }) {
+    const { manager } = this.#parts;
+    this.#requireRest();
+    await (forced ? manager.forceRestart() : manager.restart());
+  }
+
+  /** Throws where an act goes on, which may need the engine's files to itself. */
+  #requireRest() {
+    if (this.#current !== null) throw new Error(AT_WORK);
   }
 
   /** Starts the engine, an updated one once its files are found right. */
@@ -88,17 +111,26 @@ class Commands {
     } catch (error) {
       log.error(`the engine's files: ${error}`);
       // What could not be looked at may still run.
-      if (error instanceof EngineError) return presenter.fail(explain(failureOfError(error)));
+      if (error instanceof EngineError) {
+        presenter.fail(explain(failureOfError(error)));
+        return this.offerPrevious();
+      }
     }
     return leaveToThePage(manager.start());
   }
 
+  /** Offers the engine of the version before, where the present one has failed and was never healthy. */
+  async offerPrevious() {
+    const { manager, presenter, versions } = this.#parts;
+    const { child } = manager.state;
+    if ((await versions.previous()) !== null && manager.state.child === child) presenter.offer('use-previous');
+  }
+
   /** Shows what is installed, and where. */
   async lookAround() {
-    const { manager, presenter, platform, environment, log } = this.#parts;
+    const { manager, presenter, acts } = this.#parts;
     if (manager.place.mode !== 'production') return;
-    const options = { platform, environment, log, onEvent: () => undefined };
-    const { version, home, bytes } = /** @type {any} */ (await runAct(manager.place, ['status'], options).answer);
+    const { version, home, bytes } = /** @type {any} */ (await acts.run(manager.place, ['status']).answer);
     presenter.know(Object.freeze({ version, home, bytes }));
   }
 
@@ -111,7 +143,7 @@ class Commands {
    */
   #once(button, act) {
     if (this.#current?.button === button) return this.#current.done;
-    if (this.#current !== null) return Promise.reject(new Error('The engine is at work: wait until that is done.'));
+    if (this.#current !== null) return Promise.reject(new Error(AT_WORK));
     const done = act().finally(() => (this.#current = null));
     this.#current = { button, done };
     return done;
@@ -155,19 +187,18 @@ class Commands {
   /**
    * Runs an act of the launcher before everybody's eyes; rejects where it fails, which the page shows.
    *
-   * @param {import('./act').Act} name
+   * @param {import('./acts').Act} name
    * @param {string} [value]
    * @returns {Promise<boolean>} false where it was cancelled
    */
   async #act(name, value) {
-    const { manager, presenter, place, platform, environment, log } = this.#parts;
+    const { manager, presenter, place, acts, log } = this.#parts;
     let cancelled = false;
     presenter.begin();
-    const options = { platform, environment, log, onEvent: presenter.hear.bind(presenter) };
-    const act = runAct(place(), value === undefined ? [name] : [name, value], options);
+    const act = acts.run(place(), value === undefined ? [name] : [name, value], (event) => presenter.hear(event));
     this.#cancel = () => {
       cancelled = true;
-      act.cancel();
+      act.cancel().catch((error) => log.error(`${name}, cancelled: ${error}`));
     };
     try {
       await act.answer;

@@ -2,25 +2,27 @@
 
 // The app: one instance, one engine, and the windows that show them. Wiring only; what is decided is decided elsewhere.
 
-const { spawn } = require('node:child_process');
 const { randomBytes } = require('node:crypto');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
-const { app, dialog, ipcMain, Menu, Notification, shell } = require('electron');
+const { app, dialog, ipcMain, Menu, Notification, powerMonitor, shell } = require('electron');
 const { autoUpdater } = require('electron-updater');
 const { ENGINE: ENGINE_CHANNELS } = require('../channels');
+const { Acts } = require('./acts');
 const { watchArrival } = require('./arrival');
 const { BackendServiceManager } = require('./backend-service-manager');
-const { invocations } = require('./bridge');
+const { invocations, succeed } = require('./bridge');
 const { Commands } = require('./commands');
 const { declareScheme, guardContents, guardRequests, guardSession } = require('./guard');
 const { openLog } = require('./log');
 const { menuTemplate } = require('./menu');
 const { OpenedFiles, openedIn } = require('./opened');
 const { OrphanRecord } = require('./orphan');
-const { engineArguments, locateEngine } = require('./paths');
+const { engineArguments, passOn } = require('./pass-on');
+const { locateEngine } = require('./place');
 const { isOurs } = require('./policy');
 const { Presenter } = require('./presenter');
+const { Quitting } = require('./quitting');
 const { connectUpdater } = require('./updater');
 const { Versions } = require('./versions');
 const { welcome } = require('./welcome');
@@ -37,27 +39,11 @@ const { platform } = process;
 const userFolder = app.getPath('userData');
 const settingsFile = path.join(userFolder, 'settings.json');
 
-/** @returns {import('./paths').Place} of the engine that belongs to this app */
+/** @returns {import('./place').Place} of the engine that belongs to this app */
 function place() {
   const { isPackaged } = app;
   const { resourcesPath, env: environment } = process;
   return locateEngine({ isPackaged, platform, resourcesPath, repository: path.join(ROOT, '..'), environment });
-}
-
-/**
- * Becomes the launcher, as far as one program can become another: inside an AppImage nobody else reaches it.
- *
- * @param {readonly string[]} args
- */
-function passOn(args) {
-  const engine = place();
-  if (engine.mode !== 'production') throw new Error('There is no launcher in development: run python -m launcher.');
-  const child = spawn(engine.command, [...args], { stdio: 'inherit' });
-  child.on('error', (error) => {
-    process.stderr.write(`${error.message}\n`);
-    app.exit(1);
-  });
-  child.on('exit', (code) => app.exit(code ?? 1));
 }
 
 function run() {
@@ -66,16 +52,27 @@ function run() {
   const orphan = new OrphanRecord(path.join(userFolder, 'engine.json'), platform);
   const environment = process.env;
   const manager = new BackendServiceManager({ place: place(), platform, environment, token, log, orphan });
+  const acts = new Acts({ platform, environment, log });
   const presenter = new Presenter(manager);
   /** @param {import('electron').WebContents} contents */
   const guard = (contents) => guardContents(contents, manager);
-  const windows = new Windows({ engine: () => openEngineWindow(guard), app: () => openAppWindow(guard) });
+  const quit = () => app.quit();
+  /** The system waits for the app's end; Electron's types leave the event out. @param {{preventDefault: () => void}} [event] */
+  const holdShutdown = (event) => {
+    event?.preventDefault();
+    quit();
+  };
+  const windows = new Windows({
+    engine: () => openEngineWindow(guard, quit),
+    app: () => openAppWindow(guard, quit),
+  });
   /** @param {string} channel @param {unknown} payload */
   const send = (channel, payload) => windows.tellApp(channel, payload);
   const updater = connectUpdater(autoUpdater, {
     send,
     canUpdate: existsSync(path.join(process.resourcesPath, 'app-update.yml')),
     stopEngine: () => manager.stop(),
+    startEngine: () => commands.start(),
     log,
   });
   const versions = new Versions({
@@ -84,7 +81,7 @@ function run() {
     user: userFolder,
     settings: settingsFile,
     platform,
-    environment,
+    acts,
     log,
   });
   const commands = new Commands({
@@ -92,8 +89,7 @@ function run() {
     presenter,
     place,
     versions,
-    platform,
-    environment,
+    acts,
     log,
     openPath: shell.openPath,
     openBrowser: (url) => shell.openExternal(url),
@@ -106,12 +102,13 @@ function run() {
       return filePath || null;
     },
     showInFolder: (file) => shell.showItemInFolder(file),
-    quit: () => app.quit(),
+    quit,
   });
 
   async function endOrphan() {
     try {
-      if ((await orphan.endOrphan()) === 'ended') log.warn('an engine left by an earlier PEFT Studio was ended');
+      const end = await orphan.endOrphan({ onWait: (pid) => presenter.hear({ event: 'waiting', pid }) });
+      if (end === 'killed') log.warn('an engine left by an earlier PEFT Studio was killed');
     } catch (error) {
       // It may hold the port; then the backend says so, or takes another one.
       log.error(`an engine left by an earlier PEFT Studio is still there: ${error}`);
@@ -144,8 +141,7 @@ function run() {
 
   async function offerHelp() {
     windows.showEngine();
-    const { child } = manager.state;
-    if ((await versions.previous()) !== null && manager.state.child === child) presenter.offer('use-previous');
+    await commands.offerPrevious();
   }
 
   function greet() {
@@ -157,6 +153,7 @@ function run() {
     const { signal } = scope;
     watchArrival(manager, {
       signal,
+      warn: log.warn,
       tell: (arrival) => {
         presenter.arrive(arrival);
         send('engine-arrival', arrival);
@@ -164,7 +161,7 @@ function run() {
         windows.setProgress(share);
         if (arrival === null) settle();
       },
-    }).catch((error) => signal.aborted || log.warn(`how much of the engine is there is unknown: ${error.message}`));
+    }).catch((error) => signal.aborted || warn(error));
   }
 
   /** @param {Error} error of something that the engine runs well without */
@@ -180,13 +177,13 @@ function run() {
 
   presenter.on('view', (view) => windows.tellEngine(ENGINE_CHANNELS.view, view));
   listen(ENGINE_CHANNELS.viewNow, () => presenter.view);
-  listen(ENGINE_CHANNELS.press, (button) => commands.press(button));
+  listen(ENGINE_CHANNELS.press, (button) => succeed(() => commands.press(button)));
   const table = invocations({
     version: app.getVersion(),
     manager,
     updater,
     log,
-    repair: () => commands.press('repair'),
+    commands,
     openPath: shell.openPath,
     notify: ({ urgency, ...note }) =>
       new Notification({ ...note, urgency: /** @type {'low' | 'normal' | 'critical'} */ (urgency) }).show(),
@@ -194,7 +191,23 @@ function run() {
   });
   for (const [channel, answer] of Object.entries(table)) listen(channel, answer);
 
+  const quitting = new Quitting({
+    isIdle: () => manager.state.child === null && !acts.areRunning,
+    end: () => {
+      scope.abort();
+      return Promise.all([manager.stop(), acts.end()]);
+    },
+    quit,
+    relaunch: (args) => app.relaunch({ args: [...args] }),
+    log,
+  });
   app.on('second-instance', (_event, argv, folder) => {
+    if (quitting.hasBegun) {
+      // It comes after this one, which shows what it still has to do.
+      windows.showEngine();
+      quitting.startAgain([...argv.slice(1).filter((word) => word.startsWith('-')), ...openedIn(argv, folder)]);
+      return;
+    }
     windows.focus();
     opened.add(openedIn(argv, folder));
   });
@@ -202,21 +215,8 @@ function run() {
     event.preventDefault();
     opened.add([file]);
   });
-  app.on('window-all-closed', () => app.quit());
-  let mayQuit = false;
-  app.on('before-quit', (event) => {
-    // An updater that has stopped the engine already must not be held up.
-    if (mayQuit || manager.state.child === null) return;
-    event.preventDefault();
-    scope.abort();
-    manager
-      .stop()
-      .catch((error) => log.error(`at the end: ${error.message}`))
-      .then(() => {
-        mayQuit = true;
-        app.quit();
-      });
-  });
+  app.on('window-all-closed', quit);
+  app.on('before-quit', (event) => quitting.hold(event));
   process.on('uncaughtException', (error) => {
     log.error(`a bug: ${error.stack}`);
     // Ending closes the engine's stdin, which ends the engine.
@@ -230,6 +230,8 @@ function run() {
 
   app.whenReady().then(async () => {
     guardSession(manager, FOLDERS);
+    // Of Linux and macOS; Windows tells windows.
+    powerMonitor.on('shutdown', holdShutdown);
     const showEngine = () => windows.showEngine();
     const press = (/** @type {string} */ button) => commands.press(button).catch(warn);
     Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, { showEngine, press })));
@@ -241,6 +243,6 @@ function run() {
 
 const passedOn = engineArguments(process.argv);
 declareScheme();
-if (passedOn !== null) passOn(passedOn);
+if (passedOn !== null) passOn(place(), passedOn, (status) => app.exit(status));
 else if (app.requestSingleInstanceLock()) run();
 else app.quit();

@@ -5,6 +5,7 @@
 const { readFile } = require('node:fs/promises');
 const path = require('node:path');
 const { extension } = require('../release');
+const { request } = require('./request');
 
 /** What the backend takes at most, in milliseconds, to look at a small file. */
 const ANSWER_MS = 10_000;
@@ -56,16 +57,12 @@ class OpenedFiles {
   /** @param {string} file @returns {Promise<string>} the configuration's name */
   async #import(file) {
     const { base, token } = this.#backend;
-    const body = new FormData();
-    body.append('file', new Blob([await readFile(file)]), path.basename(file));
-    const answer = await fetch(new URL('/api/configurations/import-file', base), {
-      method: 'POST',
-      headers: { Authorization: `Bearer ${token}` },
-      body,
-      signal: AbortSignal.timeout(ANSWER_MS),
-    });
-    const { data, detail } = /** @type {any} */ (await answer.json());
-    if (!answer.ok) throw new Error(typeof detail === 'string' ? detail : `The engine answers ${answer.status}.`);
+    const form = new FormData();
+    form.append('file', new Blob([await readFile(file)]), path.basename(file));
+    const options = { method: 'POST', token, form, timeoutMs: ANSWER_MS };
+    const { status, body } = await request(base, '/api/configurations/import-file', options);
+    const { data, detail } = JSON.parse(body);
+    if (status !== 200) throw new Error(typeof detail === 'string' ? detail : `The engine answers ${status}.`);
     return data.metadata.name;
   }
 }

@@ -6,7 +6,9 @@
 const { mkdir, readFile, rename, rm, writeFile } = require('node:fs/promises');
 const path = require('node:path');
 const { awaitGone, isSystemError, killAll, startOf } = require('./processes');
+const { PATIENCE } = require('./stop');
 
+/** What SIGKILL may take, in milliseconds. */
 const GONE_MS = 5_000;
 
 /**
@@ -43,22 +45,38 @@ class OrphanRecord {
   }
 
   /**
-   * Ends the engine on record if it is an orphan of ours.
+   * Sees an engine on record to its end if it is an orphan of ours. Its stdin ended with its owner: if it trains, it
+   * saves its work now, for which it gets the time that it would get from a stop.
    *
-   * @returns {Promise<'none' | 'ended' | 'left-alone'>} `left-alone`: its owner lives
+   * @param {{graceMs?: number, onWait?: (pid: number) => void}} [options] `onWait` is told of one that is waited for
+   * @returns {Promise<'none' | 'gone' | 'killed' | 'left-alone'>} `gone`: by itself, `left-alone`: its owner lives
    */
-  async endOrphan() {
+  async endOrphan({ graceMs = PATIENCE.busyMs, onWait } = {}) {
     const record = await this.#read();
     if (record === null || !(await this.#lives(record.engine))) {
       await this.remove();
       return 'none';
     }
     if (await this.#lives(record.owner)) return 'left-alone';
-    await killAll(record.engine.pid, this.#platform);
-    const gone = await awaitGone(record.engine.pid, { platform: this.#platform, limitMs: GONE_MS });
-    if (!gone) throw new Error(`Process ${record.engine.pid}, left by an earlier PEFT Studio, does not end.`);
+    onWait?.(record.engine.pid);
+    const gone = await this.#awaitGone(record.engine, graceMs);
+    if (!gone) await this.#kill(record.engine);
     await this.remove();
-    return 'ended';
+    return gone ? 'gone' : 'killed';
+  }
+
+  /** @param {Identity} engine */
+  async #kill({ pid }) {
+    await killAll(pid, this.#platform);
+    const gone = await awaitGone(pid, { platform: this.#platform, limitMs: GONE_MS });
+    if (!gone) throw new Error(`Process ${pid}, left by an earlier PEFT Studio, does not end.`);
+  }
+
+  /** @param {Identity} engine @param {number} limitMs */
+  async #awaitGone(engine, limitMs) {
+    if (await awaitGone(engine.pid, { platform: this.#platform, limitMs })) return true;
+    // Meanwhile Windows may have given its PID to a stranger; a group keeps its number as long as it lives.
+    return this.#platform === 'win32' && !(await this.#lives(engine));
   }
 
   /** @param {number} pid @returns {Promise<Identity | null>} */

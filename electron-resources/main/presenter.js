@@ -3,7 +3,7 @@
 // Keeps the view of the engine's page up to date, from the service's events and those of an act.
 
 const { EventEmitter } = require('node:events');
-const { BEGUN, advance, viewOf } = require('./progress');
+const { BEGUN, advance, approach, viewOf } = require('./progress');
 
 /** @type {readonly import('./errors').Button[]} */
 const NOTHING = Object.freeze([]);
@@ -14,7 +14,7 @@ class Presenter extends EventEmitter {
   #progress = BEGUN;
   /** Of an act that failed. @type {import('./errors').Explanation | null} */
   #problem = null;
-  /** @type {import('./progress').View['arrival']} */
+  /** @type {import('./progress').Progress | null} */
   #arrival = null;
   /** @type {import('./progress').Installed | null} */
   #installed = null;
@@ -92,9 +92,9 @@ class Presenter extends EventEmitter {
     this.#show();
   }
 
-  /** @param {import('./progress').View['arrival']} arrival of the rest of the engine; null once all is there */
+  /** @param {import('./arrival').Arrival | null} arrival of the rest of the engine; null once all is there */
   arrive(arrival) {
-    this.#arrival = arrival;
+    this.#arrival = arrival && approach(this.#arrival, arrival, performance.now());
     this.#show();
   }
 

@@ -10,6 +10,9 @@ const { promisify } = require('node:util');
 const run = promisify(execFile);
 const POLL_MS = 20;
 
+/** What a system's program may take to answer, in milliseconds. */
+const ANSWER_MS = 5_000;
+
 /** @param {unknown} error @param {...string} codes */
 const isSystemError = (error, ...codes) => error instanceof Error && codes.includes(String(Reflect.get(error, 'code')));
 
@@ -28,7 +31,11 @@ async function startOf(pid, platform) {
       ? ['powershell.exe', '-NoProfile', '-Command', `(Get-Process -Id ${pid}).StartTime.ToFileTimeUtc()`]
       : ['/bin/ps', '-o', 'lstart=', '-p', String(pid)];
   try {
-    const { stdout } = await run(program, args, { windowsHide: true, env: { ...process.env, LC_ALL: 'C' } });
+    const { stdout } = await run(program, args, {
+      windowsHide: true,
+      timeout: ANSWER_MS,
+      env: { ...process.env, LC_ALL: 'C' },
+    });
     return stdout.trim() || null;
   } catch (error) {
     // Both programs end with a number where there is no such process; a text is the system's word for their own failure.
@@ -92,7 +99,7 @@ async function groupLives(group, platform) {
 }
 
 /**
- * Ends every process of a group, or on Windows of a tree, at once.
+ * Ends every process of a group, or on Windows of a tree, at once. Who is left is for awaitGone to say.
  *
  * @param {number} pid of the group's leader
  * @param {NodeJS.Platform} platform
@@ -103,10 +110,27 @@ async function killAll(pid, platform) {
     return;
   }
   try {
-    await run('taskkill.exe', ['/PID', String(pid), '/T', '/F'], { windowsHide: true });
+    await run('taskkill.exe', ['/PID', String(pid), '/T', '/F'], { windowsHide: true, timeout: ANSWER_MS });
   } catch (error) {
-    // 128: there is no such process any more, which is what was wanted.
-    if (Reflect.get(/** @type {object} */ (error), 'code') !== 128) throw error;
+    // 128: there is no such process any more, which is what was wanted. Else one of the tree may have been ending already,
+    // and others be left: without its launcher, the job object ends them.
+    if (Reflect.get(/** @type {object} */ (error), 'code') !== 128) signalProcess(pid, 'SIGKILL');
+  }
+}
+
+/**
+ * @param {number} pid
+ * @param {NodeJS.Signals | 0} signal
+ * @returns {boolean} whether there is such a process
+ */
+function signalProcess(pid, signal) {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (isSystemError(error, 'ESRCH')) return false;
+    if (isSystemError(error, 'EPERM')) return true;
+    throw error;
   }
 }
 
@@ -119,8 +143,7 @@ async function killAll(pid, platform) {
  */
 async function awaitGone(pid, { platform, limitMs }) {
   const deadline = performance.now() + limitMs;
-  const lives =
-    platform === 'win32' ? async () => (await startOf(pid, platform)) !== null : () => groupLives(pid, platform);
+  const lives = async () => (platform === 'win32' ? signalProcess(pid, 0) : groupLives(pid, platform));
   while (await lives()) {
     if (performance.now() >= deadline) return false;
     await pause(POLL_MS);

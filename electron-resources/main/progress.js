@@ -20,14 +20,14 @@ const UNSURE_MS = 1_000;
  *   secondsLeft: number | null,
  *   pid: number | null,
  *   samples: readonly Sample[],
- * }>} Progress `step` is one of the launcher's, or `begin`, `waiting`, `retrying`, `start`; `rate` per second;
+ * }>} Progress `step` is one of the launcher's, or `begin`, `waiting`, `retrying`, `start`, `end`; `rate` per second;
  *   `pid` whom it waits for
  *
  * @typedef {Readonly<{
  *   mood: 'working' | 'failed' | 'ready',
  *   progress: Omit<Progress, 'samples'> | null,
  *   problem: import('./errors').Explanation | null,
- *   arrival: Readonly<{done: number | null, total: number | null}> | null,
+ *   arrival: Omit<Progress, 'samples'> | null,
  *   installed: Installed | null,
  * }>} View
  * @typedef {Readonly<{version: string, home: string, bytes: number}>} Installed
@@ -44,6 +44,9 @@ const BEGUN = Object.freeze({
   pid: null,
   samples: Object.freeze([]),
 });
+
+/** @type {Progress} */
+const ENDING = Object.freeze({ ...BEGUN, step: 'end' });
 
 /**
  * Returns the progress after an event.
@@ -87,6 +90,24 @@ function measure(progress, { name, done, total, unit }, at) {
   return Object.freeze({ step: name, done, total, unit, rate, secondsLeft, pid: null, samples });
 }
 
+/** @param {Progress} progress @returns {Omit<Progress, 'samples'>} what of it pages show */
+function shownOf({ samples: _samples, ...shown }) {
+  return Object.freeze(shown);
+}
+
+/**
+ * Returns how far the rest of the engine has come, after another look at it.
+ *
+ * @param {Progress | null} before
+ * @param {import('./arrival').Arrival} arrival
+ * @param {number} at in milliseconds
+ * @returns {Progress}
+ */
+function approach(before, { done, total }, at) {
+  if (done === null || total === null) return BEGUN;
+  return measure(before ?? BEGUN, { event: 'step', name: 'arrive', done, total, unit: 'bytes' }, at);
+}
+
 /**
  * Returns what the page shows.
  *
@@ -94,21 +115,20 @@ function measure(progress, { name, done, total, unit }, at) {
  *   phase: import('./state').Phase,
  *   progress: Progress,
  *   problem: import('./errors').Explanation | null,
- *   arrival: View['arrival'],
+ *   arrival: Progress | null,
  *   installed: Installed | null,
  * }} now
  * @returns {View}
  */
 function viewOf({ phase, progress, problem, arrival, installed }) {
   const mood = phase === 'failed' ? 'failed' : phase === 'ready' ? 'ready' : 'working';
-  const { samples: _samples, ...shown } = progress;
   return Object.freeze({
     mood,
-    progress: mood === 'working' ? Object.freeze(shown) : null,
+    progress: mood === 'working' ? shownOf(phase === 'ending' ? ENDING : progress) : null,
     problem: mood === 'failed' ? problem : null,
-    arrival: mood === 'ready' ? arrival : null,
+    arrival: mood === 'ready' && arrival !== null ? shownOf(arrival) : null,
     installed: mood === 'ready' ? installed : null,
   });
 }
 
-module.exports = { BEGUN, advance, viewOf };
+module.exports = { BEGUN, advance, approach, viewOf };

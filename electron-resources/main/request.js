@@ -9,7 +9,13 @@ const https = require('node:https');
 const LARGEST_ANSWER = 1024 * 1024;
 
 /**
- * @typedef {{method?: string, token?: string | null, timeoutMs: number, signal?: AbortSignal}} Options
+ * @typedef {{
+ *   method?: string,
+ *   token?: string | null,
+ *   form?: FormData,
+ *   timeoutMs: number,
+ *   signal?: AbortSignal,
+ * }} Options `form` is sent as a browser sends it
  * @typedef {Readonly<{status: number, body: string}>} Answer
  */
 
@@ -21,16 +27,21 @@ const LARGEST_ANSWER = 1024 * 1024;
  * @param {Options} options
  * @returns {Promise<Answer>}
  */
-function request(base, path, { method = 'GET', token = null, timeoutMs, signal }) {
+async function request(base, path, { method = 'GET', token = null, form, timeoutMs, signal }) {
   const url = new URL(path, base);
   const { request: ask, Agent } = url.protocol === 'https:' ? https : http;
+  const sending = form === undefined ? null : new Response(form);
+  const content = sending === null ? undefined : Buffer.from(await sending.arrayBuffer());
   const limit = AbortSignal.timeout(timeoutMs);
   return new Promise((resolve, reject) => {
     const sent = ask(url, {
       method,
       // An agent of its own, without proxy settings: the global one may follow HTTP_PROXY.
       agent: new Agent({ keepAlive: false }),
-      headers: token === null ? {} : { authorization: `Bearer ${token}` },
+      headers: {
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...Object.fromEntries(sending?.headers ?? []),
+      },
       signal: signal === undefined ? limit : AbortSignal.any([limit, signal]),
     });
     sent.on('error', reject);
@@ -45,7 +56,7 @@ function request(base, path, { method = 'GET', token = null, timeoutMs, signal }
       });
       response.on('end', () => resolve(Object.freeze({ status: response.statusCode ?? 0, body })));
     });
-    sent.end();
+    sent.end(content);
   });
 }
 

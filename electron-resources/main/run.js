@@ -3,7 +3,7 @@
 // One start of the engine, as the app remembers it: the process, what is shown of it, and how long it took.
 
 const { Child } = require('./child');
-const { SHOWN_ENVIRONMENT, engineEnvironment } = require('./paths');
+const { SHOWN_ENVIRONMENT, engineEnvironment } = require('./environment');
 
 /**
  * @typedef {Readonly<{

@@ -4,7 +4,7 @@
 
 const { request } = require('./request');
 
-/** @type {Readonly<Patience>} */
+/** Exactly as long as nothing is lost: the backend gives a running job 30 s. @type {Readonly<Patience>} */
 const PATIENCE = Object.freeze({ idleMs: 1_000, busyMs: 35_000, termMs: 1_000, askMs: 500 });
 
 /**
@@ -47,23 +47,24 @@ async function askToEnd(child, line, patience, note) {
     return patience.idleMs;
   }
   const options = { token: line.token, timeoutMs: patience.askMs };
-  try {
-    const busy = isBusy(await request(line.base, '/api/training/list', options));
-    await request(line.base, '/api/shutdown', { ...options, method: 'POST' });
-    return busy ? patience.busyMs : patience.idleMs;
-  } catch (error) {
-    // It may have ended meanwhile, or hang: hanging up and signals follow in any case.
-    note(`the engine could not be asked to end: ${error instanceof Error ? error.message : error}`);
-    return patience.idleMs;
-  } finally {
-    child.hangUp();
-  }
+  /** @param {string} wish @param {unknown} error */
+  const fail = (wish, error) => note(`the engine ${wish}: ${error instanceof Error ? error.message : error}`);
+  const idle = await request(line.base, '/api/training/list', options)
+    .then(isIdle)
+    .catch((error) => fail('does not say whether it trains', error));
+  // It may have ended meanwhile: hanging up and signals follow in any case.
+  await request(line.base, '/api/shutdown', { ...options, method: 'POST' }).catch((error) =>
+    fail('could not be asked to end', error),
+  );
+  child.hangUp();
+  // Who does not answer in time may well be at work: one that hangs is ended by force, by those who watch its health.
+  return idle === true ? patience.idleMs : patience.busyMs;
 }
 
-/** @param {import('./request').Answer} answer @returns {boolean} whether a job runs, which gets time to save its work */
-function isBusy({ status, body }) {
-  if (status !== 200) return false;
-  return JSON.parse(body).jobs.some((/** @type {{state: string}} */ job) => job.state === 'running');
+/** @param {import('./request').Answer} answer @returns {boolean} whether no job runs that needs time to save its work */
+function isIdle({ status, body }) {
+  if (status !== 200) throw new Error(`/api/training/list answers ${status}`);
+  return JSON.parse(body).jobs.every((/** @type {{state: string}} */ job) => job.state !== 'running');
 }
 
 /** @param {import('./child').Child} child @param {number} limitMs @returns {Promise<boolean>} */

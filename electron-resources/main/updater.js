@@ -11,9 +11,17 @@ const MISMATCH = /sha512 checksum mismatch, expected (\S+), got (\S+)/;
  * Connects an updater with the app's pages.
  *
  * @param {AppUpdater} updater
- * @param {{send: Send, canUpdate: boolean, stopEngine: () => Promise<void>, log: import('./log').Log}} parts
+ * @param {{
+ *   send: Send,
+ *   canUpdate: boolean,
+ *   stopEngine: () => Promise<void>,
+ *   startEngine: () => Promise<void>,
+ *   log: import('./log').Log,
+ * }} parts
  */
-function connectUpdater(updater, { send, canUpdate, stopEngine, log }) {
+function connectUpdater(updater, { send, canUpdate, stopEngine, startEngine, log }) {
+  let isInstalling = false;
+
   updater.autoDownload = false;
   updater.autoInstallOnAppQuit = false; // an install needs the engine stopped, and says so
   updater.on('update-available', ({ version, releaseNotes, releaseDate }) => {
@@ -27,7 +35,12 @@ function connectUpdater(updater, { send, canUpdate, stopEngine, log }) {
   updater.on('update-downloaded', ({ version, releaseNotes }) => {
     send('update-downloaded', { version, releaseNotes: notesOf(releaseNotes), checksumVerified: true });
   });
-  updater.on('error', (error) => tellError(error, { send, log }));
+  updater.on('error', (error) => {
+    tellError(error, { send, log });
+    // Nothing is installed, so the app goes on, and needs its engine.
+    if (isInstalling) startEngine().catch((reason) => log.error(`after an update that failed: ${reason}`));
+    isInstalling = false;
+  });
 
   /** @param {() => Promise<unknown>} act @returns {Promise<{success: boolean}>} */
   const attempt = async (act) => {
@@ -35,7 +48,7 @@ function connectUpdater(updater, { send, canUpdate, stopEngine, log }) {
       send('update-status', { status: 'not-available', message: 'This build looks for no updates.' });
       return { success: false };
     }
-    // The updater tells of its errors by the event too; a page waits for that, not for this answer.
+    // Errors are told by the event too; a page waits for that, not for this answer.
     return act().then(
       () => ({ success: true }),
       () => ({ success: false }),
@@ -46,8 +59,12 @@ function connectUpdater(updater, { send, canUpdate, stopEngine, log }) {
     download: () => attempt(() => updater.downloadUpdate()),
     install: () =>
       attempt(async () => {
-        await stopEngine();
-        updater.quitAndInstall();
+        await stopEngine().catch((error) => {
+          tellError(error, { send, log });
+          throw error;
+        });
+        isInstalling = true;
+        updater.quitAndInstall(); // where that fails, it says so by the event alone
       }),
   });
 }

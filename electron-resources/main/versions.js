@@ -6,10 +6,10 @@
 
 const { cp, mkdir, readFile, rename, rm } = require('node:fs/promises');
 const path = require('node:path');
-const { ActFailed, runAct } = require('./act');
+const { ActFailed } = require('./acts');
 const { digestOf, programOf, readLauncher, readManifest, wrong, wrongSize } = require('./engine-files');
 const { EngineError } = require('./errors');
-const { locateEngine } = require('./paths');
+const { locateEngine } = require('./place');
 const { isSystemError } = require('./processes');
 const { readSettings, writeSettings } = require('./settings');
 
@@ -18,12 +18,12 @@ const STARTERS = Object.freeze(['_internal', 'manifest.json', 'engine.json']);
 
 /**
  * @typedef {Readonly<{
- *   place: () => import('./paths').Place,
+ *   place: () => import('./place').Place,
  *   app: string,
  *   user: string,
  *   settings: string,
  *   platform: NodeJS.Platform,
- *   environment: Readonly<NodeJS.ProcessEnv>,
+ *   acts: import('./acts').Acts,
  *   log: import('./log').Log,
  * }>} Parts `place` of the engine that came with the app, `app` the app's own folder, `user` the user's, `settings` the file
  */
@@ -60,7 +60,7 @@ class Versions {
    * Notes that an engine is healthy, and all of it there: from then on it is the one to go back to, and the runtimes of
    * others go.
    *
-   * @param {import('./paths').Place} place where it was started
+   * @param {import('./place').Place} place where it was started
    */
   async noteHealthy(place) {
     const { settings } = this.#parts;
@@ -74,7 +74,7 @@ class Versions {
     this.#remember({ runtime });
   }
 
-  /** @returns {Promise<import('./paths').Production | null>} the engine before this one, where this one was never healthy and that one is whole */
+  /** @returns {Promise<import('./place').Production | null>} the engine before this one, where this one was never healthy and that one is whole */
   async previous() {
     const folder = this.#folder();
     const { runtime } = readSettings(this.#parts.settings);
@@ -84,7 +84,7 @@ class Versions {
     return (await this.#isWhole(place)) ? place : null;
   }
 
-  /** @param {import('./paths').Production} place */
+  /** @param {import('./place').Production} place */
   async #isWhole(place) {
     try {
       return (await this.#run(place, 'status')).state === 'ready';
@@ -94,10 +94,9 @@ class Versions {
     }
   }
 
-  /** @param {import('./paths').Production} place @param {[import('./act').Act, ...string[]]} asked */
+  /** @param {import('./place').Production} place @param {[import('./acts').Act, ...string[]]} asked */
   #run(place, ...asked) {
-    const { platform, environment, log } = this.#parts;
-    return runAct(place, asked, { platform, environment, log, onEvent: () => undefined }).answer;
+    return this.#parts.acts.run(place, asked).answer;
   }
 
   /** @param {string} folder of the launcher that came with the app */
@@ -113,12 +112,12 @@ class Versions {
     await rename(fresh, kept);
   }
 
-  /** @returns {import('./paths').Production} */
+  /** @returns {import('./place').Production} */
   #keptPlace() {
     const { user, platform } = this.#parts;
     const resourcesPath = path.join(user, 'engine-before');
     const place = locateEngine({ isPackaged: true, platform, resourcesPath, repository: '', environment: {} });
-    return /** @type {import('./paths').Production} */ (place);
+    return /** @type {import('./place').Production} */ (place);
   }
 
   /** @returns {string | null} of the engine that came with the app, if one did */

@@ -5,7 +5,7 @@
 const { EngineError, explain, failureOfError } = require('./errors');
 const { holderOf } = require('./holder');
 const { readInterface } = require('./interface');
-const { PORT } = require('./paths');
+const { PORT } = require('./place');
 
 const HERE = 'http://127.0.0.1:';
 const KNOWN = `${HERE}${PORT}`;
@@ -28,7 +28,7 @@ async function welcome({ manager, presenter, windows, folder, platform, warn }) 
   // Until the app has pages of its own, the engine's page is what there is to see.
   if (pages === 'none') return;
   if (pages === 'any-port' || manager.base === KNOWN) {
-    windows.showApp();
+    windows.showApp(manager.base);
     return;
   }
   const holder = await holderOf(PORT, platform).catch((error) => {

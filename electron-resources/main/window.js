@@ -24,8 +24,9 @@ const preferences = (preload) => ({
  * Opens the engine's window.
  *
  * @param {Guard} guard
+ * @param {() => void} onSessionEnd called on Windows when the user logs off: no other word comes before the end
  */
-function openEngineWindow(guard) {
+function openEngineWindow(guard, onSessionEnd) {
   const window = new BrowserWindow({
     width: 640,
     height: 480,
@@ -37,6 +38,7 @@ function openEngineWindow(guard) {
     webPreferences: preferences('engine.js'),
   });
   guard(window.webContents);
+  window.once('session-end', onSessionEnd);
   window.once('ready-to-show', () => window.show());
   window.loadURL(`${ENGINE}/`);
   return window;
@@ -47,8 +49,9 @@ function openEngineWindow(guard) {
  * its room from the app's pages: nothing of theirs is covered, and no script of ours runs in them.
  *
  * @param {Guard} guard
+ * @param {() => void} onSessionEnd as of the engine's window
  */
-function openAppWindow(guard) {
+function openAppWindow(guard, onSessionEnd) {
   const window = new BaseWindow({
     width: 1280,
     height: 860,
@@ -79,6 +82,7 @@ function openAppWindow(guard) {
   }
   lay();
   window.on('resize', lay);
+  window.once('session-end', onSessionEnd);
   pages.webContents.once('did-finish-load', () => window.show());
   // Unlike a BrowserWindow, this one leaves its pages running.
   window.once('closed', () => [pages, bar].forEach((view) => view.webContents.close()));

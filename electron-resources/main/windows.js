@@ -13,6 +13,9 @@ class Windows {
   #engine = null;
   /** @type {AppWindow | null} */
   #app = null;
+  #appIsShown = false;
+  /** The address that the app's pages were loaded for: their policy lets them connect to no other. */
+  #base = '';
 
   /** @param {Readonly<{engine: () => EngineWindow, app: () => AppWindow}>} open */
   constructor(open) {
@@ -25,13 +28,26 @@ class Windows {
     this.#engine.show();
   }
 
-  /** Shows the app's window in the place of the engine's. */
-  showApp() {
-    if (this.#app === null) {
-      this.#app = this.#open.app();
-      this.#app.window.once('closed', () => (this.#app = null));
-    }
-    this.#engine?.close();
+  /**
+   * Shows the app's window in the place of the engine's, which stays until then: pages that do not load show nothing.
+   *
+   * @param {string} base where the engine is
+   */
+  showApp(base) {
+    if (this.#app === null) this.#openApp();
+    else if (base !== this.#base) this.#app.pages.reload();
+    this.#base = base;
+    if (this.#appIsShown) this.#engine?.close();
+  }
+
+  #openApp() {
+    this.#appIsShown = false;
+    this.#app = this.#open.app();
+    this.#app.window.once('closed', () => (this.#app = null));
+    this.#app.window.once('show', () => {
+      this.#appIsShown = true;
+      this.#engine?.close();
+    });
   }
 
   /** Shows the engine's window in the place of the app's. */

@@ -1,10 +1,12 @@
 // What the menu and the pages' buttons do besides starting the engine, and the files that people open with the app.
 
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { answerOf, did, startApp } from './app.mjs';
 import { folder } from './engines.mjs';
+import { awaitNobody } from './processes.mjs';
 
 const PRESS = { invoke: 'engine-press', from: 'peft-studio://engine/' };
 const WORKING = { say: { event: 'step', name: 'check', done: 1, total: 2, unit: 'steps' } };
@@ -51,7 +53,7 @@ describe('a support report', () => {
     ask({ ...PRESS, args: ['support-report'] });
     const { payload } = await next(({ payload: view }) => view?.mood === 'failed');
     expect(payload.problem).toMatchObject({ message: 'Full.', buttons: ['back', 'open-log'] });
-    expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'refusal' });
+    expect(await next(answerOf('engine-press'))).toMatchObject({ value: { success: false, error: 'Full.' } });
     ask({ ...PRESS, args: ['back'] });
     await ready();
     ask({ invoke: 'backend-health-check' });
@@ -64,14 +66,50 @@ describe('a support report', () => {
     ask({ ...PRESS, args: ['support-report'] });
     await next(isWorking);
     ask({ ...PRESS, args: ['repair'] });
-    expect(await next(answerOf('engine-press'))).toMatchObject({
-      did: 'refusal',
-      message: expect.stringMatching(/wait/),
-    });
+    expect(await next(answerOf('engine-press'))).toMatchObject({ value: { error: expect.stringMatching(/wait/) } });
     ask({ ...PRESS, args: ['cancel'] });
     await ready();
     expect(calls()).toHaveLength(2);
   });
+});
+
+test('a report that is cancelled beside a failed engine leaves the failure to be seen, and the app', async () => {
+  const failed = { event: 'failed', code: 'install-damaged', message: 'Not whole.', remedy: 'Repair it.' };
+  const acts = { start: [{ say: { ...failed, path: null, log: null } }, { exit: 89 }], '--support-report': [WORKING] };
+  const { next, ask, told } = startApp(acts, { chosen: folder() });
+  const isFailed = ({ payload }) => payload?.mood === 'failed';
+  await next(isFailed);
+  ask({ ...PRESS, args: ['support-report'] });
+  await next(isWorking);
+  ask({ ...PRESS, args: ['cancel'] });
+  expect((await next(isFailed)).payload.problem.message).toBe('Not whole.');
+  ask({ invoke: 'get-app-version' });
+  await next(answerOf('get-app-version'));
+  expect(told.filter(did('quit'))).toEqual([]);
+});
+
+test('a page that wants a restart has to wait until an act is done with the engine’s files', async () => {
+  const { next, ask, ready, calls } = noting({ '--repair': [WORKING] });
+  await ready();
+  ask({ ...PRESS, args: ['repair'] });
+  await next(isWorking);
+  for (const channel of ['backend-restart', 'backend-force-restart']) {
+    ask({ invoke: channel });
+    expect(await next(answerOf(channel))).toMatchObject({ did: 'refusal', message: expect.stringContaining('wait') });
+  }
+  ask({ ...PRESS, args: ['retry'] });
+  expect(await next(answerOf('engine-press'))).toMatchObject({ value: { error: expect.stringContaining('wait') } });
+  expect(calls()).toEqual([START, '--repair --json --until-eof']);
+});
+
+test('an act that hears nothing is gone all the same once the app has ended', async () => {
+  const { app, root, next, ask, ready } = noting({ '--repair': [{ deaf: true }, WORKING] });
+  await ready();
+  ask({ ...PRESS, args: ['repair'] });
+  await next(isWorking);
+  ask({ quit: true });
+  expect(await once(app, 'exit')).toEqual([0, null]);
+  await awaitNobody(root, 0);
 });
 
 describe('another disk', () => {

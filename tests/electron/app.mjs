@@ -9,7 +9,7 @@ import { killAll } from './processes.mjs';
 export { answerOf, did } from './drive.mjs';
 
 /** Starts the app, with `pages` for its index.html, if any; `prepare` gets the engine's folder before. */
-export function startApp(steps = [{ serve: {} }], { pages, prepare, root = folder(), ...options } = {}) {
+export function startApp(steps = [{ serve: {} }], { pages, prepare, root = folder(), env = {}, ...options } = {}) {
   const { resourcesPath } = fakeResources(root);
   prepare?.(path.join(resourcesPath, 'backend'));
   const appPath = path.join(root, 'app');
@@ -17,7 +17,7 @@ export function startApp(steps = [{ serve: {} }], { pages, prepare, root = folde
   later(() => killAll(root));
   const driven = drive(
     { resourcesPath, userData: path.join(root, 'user'), appPath, ...options },
-    { FAKE_ENGINE: JSON.stringify(steps), OWNED: root },
+    { FAKE_ENGINE: JSON.stringify(steps), OWNED: root, ...env },
   );
   return { ...driven, root };
 }

@@ -10,7 +10,7 @@ const require = createRequire(path.join(HERE, 'package.json'));
 const { chromium } = require('playwright-core');
 const { watchArrival } = require('./main/arrival');
 const { BackendServiceManager } = require('./main/backend-service-manager');
-const { locateEngine } = require('./main/paths');
+const { locateEngine } = require('./main/place');
 const { Presenter } = require('./main/presenter');
 
 const BROWSER = process.env.PEFT_STUDIO_CHROMIUM ?? '/usr/bin/chromium';
@@ -64,7 +64,11 @@ export async function watchFirstStart(where) {
   await manager.start();
   const tookMs = Date.now() - began;
   const looking = setInterval(() => noteProgress(path.join(where.home, 'progress.json'), known.bar), 10);
-  await watchArrival(manager, { signal: new AbortController().signal, tell: (arrival) => presenter.arrive(arrival) });
+  await watchArrival(manager, {
+    signal: new AbortController().signal,
+    tell: (arrival) => presenter.arrive(arrival),
+    warn: complain,
+  });
   clearInterval(looking);
   const whole = Date.now() - began;
   const shown = { page: await page.evaluate(() => window.shown), bar: await bar.evaluate(() => window.shown) };

@@ -123,6 +123,7 @@ test.each([
   [['--linux', '--win'], 'one system at a time'],
   [['--freebsd'], '--freebsd is not known'],
   [['--win', '--arm64'], 'no engine for win32 on arm64'],
+  [['--win', '--x64'], 'needs PEFT_STUDIO_UPDATES_URL'],
 ])('%s is refused', (argv, reason) => expect(() => configure(argv, {}, MACHINE)).toThrow(reason));
 
 // Feature: python-backend-bundling, Property 5: what Windows' programs can hold

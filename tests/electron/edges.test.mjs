@@ -4,11 +4,12 @@ import { EventEmitter } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { watchArrival } from '../../electron-resources/main/arrival.js';
 import { invocations, isFree } from '../../electron-resources/main/bridge.js';
 import { askHealth } from '../../electron-resources/main/health.js';
 import { openLog, recordOf } from '../../electron-resources/main/log.js';
+import { OpenedFiles } from '../../electron-resources/main/opened.js';
 import { readSettings, writeSettings } from '../../electron-resources/main/settings.js';
 import { connectUpdater, notesOf, typeOfError } from '../../electron-resources/main/updater.js';
 import { folder, keptLog, later } from './engines.mjs';
@@ -25,18 +26,21 @@ async function serve(answer) {
 }
 
 describe('updates', () => {
-  function updates({ canUpdate = true, ...acts } = {}) {
+  function updates({ canUpdate = true, stop, ...acts } = {}) {
     const sent = [];
     const order = [];
+    const log = keptLog();
     const updater = Object.assign(new EventEmitter(), { quitAndInstall: () => order.push('install'), ...acts });
     const stopEngine = async () => void order.push('stop');
+    const startEngine = async () => void order.push('start');
     const connected = connectUpdater(updater, {
       send: (...what) => sent.push(what),
       canUpdate,
-      stopEngine,
-      log: keptLog(),
+      stopEngine: stop ?? stopEngine,
+      startEngine,
+      log,
     });
-    return { updater, sent, order, ...connected };
+    return { updater, sent, order, log, ...connected };
   }
 
   test('a build that looks for no updates says so, since the page waits for an event', async () => {
@@ -49,6 +53,26 @@ describe('updates', () => {
     const { install, order } = updates();
     await install();
     expect(order).toEqual(['stop', 'install']);
+  });
+
+  test('an engine that does not end is why nothing is installed, and that is told', async () => {
+    const stop = () => Promise.reject(new Error('Processes of the engine are still there.'));
+    const { install, order, sent, log } = updates({ stop });
+    expect(await install()).toEqual({ success: false });
+    expect(order).toEqual([]);
+    expect(sent).toEqual([
+      ['update-status', expect.objectContaining({ status: 'error', message: expect.stringContaining('still there') })],
+    ]);
+    expect(log.texts.join()).toContain('still there');
+  });
+
+  test('after an install that failed the engine runs again, once', async () => {
+    const quitAndInstall = () => updater.emit('error', new Error('The file is gone.'));
+    const { updater, install, order, sent } = updates({ quitAndInstall });
+    await install();
+    updater.emit('error', new Error('another one, of a later download'));
+    expect(order).toEqual(['stop', 'start']);
+    expect(sent[0]).toEqual(['update-status', expect.objectContaining({ message: 'The file is gone.' })]);
   });
 
   test('notes are text, whatever the updater has', () => {
@@ -118,7 +142,7 @@ describe('the bridge', () => {
   });
 
   test('what fails says why', async () => {
-    const table = bridge({ repair: () => Promise.reject(new Error('It is in use.')) });
+    const table = bridge({ commands: { press: () => Promise.reject(new Error('It is in use.')) } });
     expect(await table['backend-install-dependencies']()).toEqual({ success: false, error: 'It is in use.' });
   });
 });
@@ -159,15 +183,37 @@ describe('the log', () => {
 });
 
 describe('asking', () => {
-  test('health is asked directly, whatever proxy the environment names', async () => {
-    const asked = [];
-    const proxy = await serve((request, response) => response.end(String(asked.push(request.url))));
-    const backend = await serve((_request, response) => response.end('{"status": "healthy"}'));
-    const before = { ...process.env };
-    later(() => Object.assign(process.env, before));
-    Object.assign(process.env, { HTTP_PROXY: proxy.base, http_proxy: proxy.base, NODE_USE_ENV_PROXY: '1' });
-    expect(await askHealth(backend.base, { timeoutMs: 1_000 })).toMatchObject({ healthy: true });
-    expect(asked).toEqual([]);
+  describe('past what may follow a proxy: the global agent, and fetch', () => {
+    beforeEach(() => {
+      const { globalAgent } = http;
+      later(() => (http.globalAgent = globalAgent));
+      const refuse = () => {
+        throw new Error('This may go through a proxy.');
+      };
+      http.globalAgent = Object.assign(new http.Agent(), { createConnection: refuse });
+      vi.stubGlobal('fetch', refuse);
+      later(() => vi.unstubAllGlobals());
+    });
+
+    test('health is asked directly, whatever proxy the environment names', async () => {
+      const { base } = await serve((_request, response) => response.end('{"status": "healthy"}'));
+      expect(await askHealth(base, { timeoutMs: 10_000 })).toMatchObject({ healthy: true });
+    });
+
+    test('a configuration goes to the engine directly, with the token', async () => {
+      const file = path.join(folder(), 'mine.peftconfig');
+      fs.writeFileSync(file, '{"rank": 8}');
+      const { base } = await serve(async (asked, response) => {
+        const body = Buffer.concat(await asked.toArray()).toString();
+        const name = `${asked.headers.authorization} ${body.includes('{"rank": 8}')} ${body.includes('mine.peftconfig')}`;
+        response.end(JSON.stringify({ data: { metadata: { name } } }));
+      });
+      const imported = new Promise((resolve) => {
+        const backend = { base, token: 't', status: () => ({ running: true }) };
+        new OpenedFiles(backend, { onImported: resolve, onRefused: (_file, why) => resolve(why) }).add([file]);
+      });
+      expect(await imported).toBe('Bearer t true true');
+    });
   });
 
   test.each([
@@ -184,18 +230,46 @@ describe('asking', () => {
     });
   });
 
+  /** What is told of an engine that gives these answers; null is none. */
+  async function watched(answers) {
+    const { base } = await serve((_request, response) => {
+      const answer = answers.shift();
+      if (answer === null) response.destroy();
+      else response.end(answer);
+    });
+    const [told, warnings] = [[], []];
+    const { signal } = new AbortController();
+    const backend = { base, token: 't' };
+    await watchArrival(backend, {
+      signal,
+      tell: (what) => told.push(what),
+      warn: (why) => warnings.push(why),
+      everyMs: 1,
+    });
+    return { told, warnings };
+  }
+
   test('the rest of the engine is told until all is there', async () => {
     const answers = [
       { part: 'core', state: 'arriving', done: null, total: null, unit: null },
       { part: 'core', state: 'arriving', done: 5, total: 10, unit: 'bytes' },
       { part: 'whole', state: 'ready', done: null, total: null, unit: null },
     ];
-    const { base } = await serve((_request, response) => response.end(JSON.stringify(answers.shift())));
-    const told = [];
-    await watchArrival(
-      { base, token: 't' },
-      { signal: new AbortController().signal, tell: (arrival) => told.push(arrival), everyMs: 1 },
-    );
-    expect(told).toEqual([{ done: null, total: null }, { done: 5, total: 10 }, null]);
+    expect(await watched(answers.map((answer) => JSON.stringify(answer)))).toEqual({
+      told: [{ done: null, total: null }, { done: 5, total: 10 }, null],
+      warnings: [],
+    });
+  });
+
+  test('the rest of the engine is told on after answers that failed, of which the first says why', async () => {
+    const answers = [
+      JSON.stringify({ part: 'core', done: 5, total: 10, unit: 'bytes' }),
+      'busy',
+      null,
+      '{"part": "whole"}',
+    ];
+    const { told, warnings } = await watched(answers);
+    expect(told).toEqual([{ done: 5, total: 10 }, null]);
+    expect(warnings).toEqual([expect.stringContaining('is unknown: ')]);
   });
 });

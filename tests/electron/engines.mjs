@@ -5,12 +5,15 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach } from 'vitest';
 import { BackendServiceManager } from '../../electron-resources/main/backend-service-manager.js';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 
 const FAKE = path.join(import.meta.dirname, 'fake-engine.js');
 
-export const QUICK = Object.freeze({ firstMs: 20, everyMs: 40, timeoutMs: 200, deadlineMs: 600 });
-export const BRISK = Object.freeze({ idleMs: 400, busyMs: 1_500, termMs: 200, askMs: 300 });
+/** Asks often, and has patience: a slow machine is no hung engine. */
+const WATCHFUL = Object.freeze({ firstMs: 20, everyMs: 40, timeoutMs: 10_000, deadlineMs: 60_000 });
+
+/** For an engine that does not end when it is asked to, which a test then has to wait for. */
+const BRISK = Object.freeze({ idleMs: 400, busyMs: 400, termMs: 200, askMs: 5_000 });
 
 const closing = [];
 
@@ -74,7 +77,7 @@ export function service(steps, { resources = fakeResources(), ...options } = {})
     environment: { ...process.env, FAKE_ENGINE: JSON.stringify(steps) },
     token: 'a-token',
     log,
-    timing: QUICK,
+    timing: WATCHFUL,
     patience: BRISK,
     backOff: [0, 5, 10],
     ...options,

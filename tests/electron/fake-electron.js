@@ -2,14 +2,22 @@
 
 // Runs main/index.js with stand-ins for electron and electron-updater: `node fake-electron.js OPTIONS`.
 // Says as JSON lines what the app does to them, and does as the lines of its stdin ask: {"invoke": channel, "args": […],
-// "from": url}, {"quit": true}, {"close": true}, {"throw": true}, {"second": argv}, {"menu": label}, {"openFile": file}, {"headers": {…}}, {"open": url}, {"serve": url}.
+// "from": url}, {"quit": true}, {"sessionEnd": true}, {"shutdown": true}, {"permission": name, "page": url}, {"navigate": url}, {"close": true}, {"throw": true}, {"second": argv}, {"menu": label}, {"openFile": file}, {"headers": {…}}, {"open": url}, {"serve": url}.
 
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const readline = require('node:readline');
 
 const MAIN = path.join(__dirname, '..', '..', 'electron-resources', 'main');
-const { resourcesPath, userData, appPath = '', argv = [], primary = true, chosen = null } = JSON.parse(process.argv[2]);
+const {
+  resourcesPath,
+  userData,
+  appPath = '',
+  argv = [],
+  primary = true,
+  chosen = null,
+  broken = null,
+} = JSON.parse(process.argv[2]);
 const tell = (did, facts = {}) => process.stdout.write(`${JSON.stringify({ did, ...facts })}\n`);
 
 process.resourcesPath = resourcesPath;
@@ -23,6 +31,7 @@ class App extends EventEmitter {
   requestSingleInstanceLock = () => primary;
   whenReady = () => Promise.resolve();
   exit = (code) => process.exit(code);
+  relaunch = ({ args }) => tell('relaunch', { args });
   quit() {
     let prevented = false;
     this.emit('before-quit', { preventDefault: () => (prevented = true) });
@@ -44,12 +53,13 @@ class Contents extends EventEmitter {
   loadURL(url) {
     this.url = url;
     tell(this.kind, { url, webPreferences: this.webPreferences });
-    setImmediate(() => this.emit('did-finish-load'));
+    if (url !== broken) setImmediate(() => this.emit('did-finish-load'));
   }
+  reload = () => tell('reload', { url: this.url });
   close = () => tell('page-closed', { url: this.url });
   send = (channel, payload) => tell('send', { to: this.url, channel, payload });
   setWindowOpenHandler = (open) => (this.open = open);
-  downloadURL = (url) => tell('download', { url });
+  downloadURL = (url, { headers }) => tell('download', { url, headers });
 }
 
 const windows = [];
@@ -60,7 +70,10 @@ class BaseWindow extends EventEmitter {
   }
   contentView = { addChildView: () => undefined };
   getContentBounds = () => ({ x: 5, y: 50, width: 1000, height: 700 });
-  show = () => tell('show');
+  show() {
+    tell('show');
+    this.emit('show');
+  }
   focus = () => tell('focus');
   isMinimized = () => false;
   setProgressBar = (share) => tell('progress', { share });
@@ -124,10 +137,11 @@ const electron = {
     }
     show = () => tell('notification', this.note);
   },
+  powerMonitor: new EventEmitter(),
   protocol: { registerSchemesAsPrivileged: (schemes) => tell('schemes', { schemes }) },
   session: { defaultSession: session },
   shell: {
-    openPath: async () => '',
+    openPath: async (file) => (tell('path', { file }), ''),
     openExternal: async (url) => tell('browser', { url }),
     showItemInFolder: (file) => tell('shown', { file }),
   },
@@ -154,6 +168,17 @@ const acts = {
   },
   quit: () => app.quit(),
   close: () => windows[0].close(),
+  sessionEnd: () => windows[0].emit('session-end'),
+  shutdown: () => electron.powerMonitor.emit('shutdown', { preventDefault: () => tell('shutdown held') }),
+  permission(name, { page }) {
+    const contents = { getURL: () => page };
+    session.ask(contents, name, (given) => tell('permission', { given, checked: session.check(contents, name) }));
+  },
+  navigate(url) {
+    let prevented = false;
+    pages[0].emit('will-navigate', { url, preventDefault: () => (prevented = true) });
+    tell('navigation', { prevented });
+  },
   menu: (label) =>
     menu
       .flatMap(({ submenu = [] }) => submenu)

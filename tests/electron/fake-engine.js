@@ -7,6 +7,7 @@
 //   {"deaf": true}      ignore signals and stdin  {"spawn": true}      a grandchild in the same group, deaf too
 //   {"alone": file}     complain into `file` if another engine of the same file lives (Linux alone)
 //   {"argv": file}      add its arguments to `file`
+//   {"saves": file}     once asked to end, take a while to make `file`, and end then
 //   {"exit": 3}         end with a status         {"die": "SIGSEGV"}   end by a signal
 //   {"once": file, "steps": […]}                  do these only as long as `file` is not there, and make it
 //
@@ -20,9 +21,13 @@ const net = require('node:net');
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 const say = (event) => process.stdout.write(`${JSON.stringify({ v: 1, ...event })}\n`);
 
+/** How long work is being saved, in milliseconds. */
+const SAVING_MS = 500;
+
 let deaf = false;
-for (const signal of SIGNALS) process.on(signal, () => deaf || process.exit(0));
-process.stdin.on('end', () => deaf || process.exit(0)).resume();
+let end = () => process.exit(0);
+for (const signal of SIGNALS) process.on(signal, () => deaf || end());
+process.stdin.on('end', () => deaf || end()).resume();
 setInterval(() => undefined, 1 << 30); // lives until it is ended
 
 const WHOLE = { part: 'whole', state: 'ready', done: null, total: null, unit: null };
@@ -31,7 +36,9 @@ function serve({
   port = 0,
   version = '0.0.0',
   health = [200],
-  jobs = [],
+  jobs = [], // null: it does not know
+  silent = false, // when it is asked for its jobs
+  filling = 0, // characters that come with them
   engine = [WHOLE],
   stubborn = false,
   freezeAfter = Infinity,
@@ -54,7 +61,8 @@ function serve({
         response.end(JSON.stringify(engine.length > 1 ? engine.shift() : engine[0]));
         break;
       case '/api/training/list':
-        response.end(JSON.stringify({ jobs }));
+        if (!silent)
+          response.writeHead(jobs === null ? 500 : 200).end(JSON.stringify({ jobs, filling: '.'.repeat(filling) }));
         break;
       case '/api/configurations/import-file':
         request.toArray().then((chunks) => {
@@ -64,7 +72,7 @@ function serve({
         });
         break;
       case '/api/shutdown':
-        response.end('{"status": "stopping"}', () => stubborn || process.exit(0));
+        response.end('{"status": "stopping"}', () => stubborn || end());
         break;
       default:
         response.writeHead(404).end('{}');
@@ -81,6 +89,7 @@ function serve({
 const acts = {
   say: (event) => say(event),
   argv: (file) => fs.appendFileSync(file, `${process.argv.slice(2).join(' ')}\n`),
+  saves: (file) => (end = () => setTimeout(() => (fs.writeFileSync(file, ''), process.exit(0)), SAVING_MS)),
   babble: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(`${text}\n`),
   serve,

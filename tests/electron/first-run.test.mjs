@@ -73,10 +73,10 @@ const ARRIVING = {
   mood: 'ready',
   progress: null,
   problem: null,
-  arrival: { done: 612e6, total: 1_240e6 },
+  arrival: { ...IDLE, done: 612e6, total: 1_240e6, rate: 88e6, secondsLeft: 7.1 },
   installed: null,
 };
-const READY = { ...ARRIVING, arrival: { done: 1e9, total: 2e9 } };
+const READY = { ...ARRIVING, arrival: { ...IDLE, done: 1e9, total: 2e9 } };
 const INSTALLED = {
   ...ARRIVING,
   arrival: null,
@@ -124,7 +124,7 @@ async function open(view, { file = 'index.html', width = 640, height = 480, ...o
       },
       press(button) {
         window.pressed.push(button);
-        return button === 'repair' ? Promise.reject(new Error('It is in use.')) : Promise.resolve();
+        return Promise.resolve(button === 'repair' ? { success: false, error: 'It is in use.' } : { success: true });
       },
     };
   }, view);
@@ -182,9 +182,10 @@ describe.each(['light', 'dark'])('in the %s', (colorScheme) => {
 describe('the bar', () => {
   test('says how much of how much is there, to the eye and to a screen reader', async () => {
     const { page, send } = await open(ARRIVING, BAR);
-    expect(await page.locator('#figures').textContent()).toBe('612 MB of 1.24 GB');
-    expect(await page.locator('#bar').getAttribute('aria-valuetext')).toBe('49 %, 612 MB of 1.24 GB');
-    await send({ ...READY, arrival: { done: null, total: null } });
+    const figures = '612 MB of 1.24 GB · 88 MB a second · about 10 seconds left';
+    expect(await page.locator('#shown').textContent()).toBe(figures);
+    expect(await page.locator('#bar').getAttribute('aria-valuetext')).toBe(`49 %, ${figures}`);
+    await send({ ...READY, arrival: IDLE });
     expect(await page.locator('#bar').getAttribute('value')).toBe(null);
     await page.context().close();
   });
@@ -267,6 +268,21 @@ test('a step is announced once, however often its figures change', async () => {
   });
   for (let done = 1; done <= 20; done += 1) await send(working({ ...UNPACKING.progress, done: done * 6e7 }));
   await send(working({ step: 'relocate', done: 1, total: 2, unit: 'entries' }));
+  expect(await page.evaluate(() => window.announced)).toBe(1);
+  await page.context().close();
+});
+
+test('that the rest of the engine arrives is announced once, however often its figures change', async () => {
+  const { page, send } = await open(READY);
+  await page.evaluate(() => {
+    window.announced = 0;
+    const observer = new MutationObserver(() => (window.announced += 1));
+    for (const live of document.querySelectorAll('[aria-live]'))
+      observer.observe(live, { childList: true, subtree: true, characterData: true });
+  });
+  for (let done = 1; done <= 20; done += 1) await send({ ...READY, arrival: { ...READY.arrival, done: done * 6e7 } });
+  expect(await page.locator('#arrived').textContent()).toBe('1.20 GB of 2.00 GB');
+  await send(INSTALLED);
   expect(await page.evaluate(() => window.announced)).toBe(1);
   await page.context().close();
 });

@@ -46,4 +46,4 @@ test('whatever is wished, and whatever crashes, there are never two engines, and
     }),
     { numRuns: 100 },
   );
-}, 100_000);
+}, 600_000);

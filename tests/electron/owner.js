@@ -5,7 +5,7 @@
 
 const { BackendServiceManager } = require('../../electron-resources/main/backend-service-manager');
 const { OrphanRecord } = require('../../electron-resources/main/orphan');
-const { locateEngine } = require('../../electron-resources/main/paths');
+const { locateEngine } = require('../../electron-resources/main/place');
 
 const { resourcesPath, record } = JSON.parse(process.argv[2]);
 const { platform } = process;

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { judgeArtifact } from '../../electron-resources/build/artifacts.js';
 import { checkCopy, checkEngineFolder } from '../../electron-resources/build/engine-folder.js';
 import { PLATFORMS, resourcesOf } from '../../electron-resources/build/platforms.js';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 import { folder, service } from './engines.mjs';
 import { pack, staged } from './packed.mjs';
 

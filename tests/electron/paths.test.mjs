@@ -4,13 +4,10 @@ import path from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { fakeResources, folder, reached, service } from './engines.mjs';
-import {
-  checkEngine,
-  engineEnvironment,
-  findPython,
-  isNewEnough,
-  locateEngine,
-} from '../../electron-resources/main/paths.js';
+import { engineEnvironment } from '../../electron-resources/main/environment.js';
+import { findPython, isNewEnough } from '../../electron-resources/main/interpreter.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
+import { checkEngine } from '../../electron-resources/main/program.js';
 
 const CONTEXT = {
   isPackaged: true,
@@ -69,9 +66,10 @@ describe('where the engine is', () => {
     ['no token', 'https://gpu.example', ''],
   ])('a remote engine is refused: %s', (_, url, token) => {
     const environment = { PEFT_STUDIO_REMOTE_URL: url, PEFT_STUDIO_REMOTE_TOKEN: token };
-    expect(() => locateEngine({ ...CONTEXT, environment })).toThrow(
-      expect.objectContaining({ code: 'REMOTE_INVALID' }),
-    );
+    expect(locateEngine({ ...CONTEXT, environment })).toMatchObject({
+      mode: 'refused',
+      error: { code: 'REMOTE_INVALID' },
+    });
   });
 
   test('the engine inherits the environment, gets the token, and no token of another engine', () => {

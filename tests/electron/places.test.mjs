@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 import { folder, later, reached, service } from './engines.mjs';
 
 const BACKEND = `
@@ -69,7 +69,9 @@ describe('a remote engine', () => {
       repository: '',
       environment,
     });
-    return { answers, manager: service([], { place }), place };
+    // The deadline comes after a question: one that is answered well is in time, however late.
+    const timing = { firstMs: 20, everyMs: 40, timeoutMs: 10_000, deadlineMs: 100 };
+    return { answers, manager: service([], { place, timing }), place };
   }
 
   test('is ready when it answers, has its own token, and is left running at the end', async () => {

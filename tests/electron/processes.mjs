@@ -21,21 +21,28 @@ function read(file) {
   }
 }
 
+/** How long the slowest machine may take to end a process, in milliseconds. How long it takes is for bench.mjs to say. */
+const LONGEST_MS = 30_000;
+
 /** Settles once no living process has `text` about it; rejects after `limitMs`. */
-export async function awaitNobody(text, limitMs) {
+export function awaitNobody(text, limitMs = LONGEST_MS) {
+  return untilNobody(text, limitMs, () => undefined);
+}
+
+/** Kills every living process that has `text` about it, whatever is forked meanwhile; settles once they are gone. */
+export function killAll(text) {
+  return untilNobody(text, LONGEST_MS, (left) => left.forEach(kill));
+}
+
+async function untilNobody(text, limitMs, act) {
   const deadline = performance.now() + limitMs;
   for (;;) {
     const left = processesWith(text);
     if (left.length === 0) return;
     if (performance.now() > deadline) throw new Error(`still there: ${execFileSync('ps', ['-f', '-p', left.join()])}`);
+    act(left);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-}
-
-/** Kills every living process that has `text` about it, and settles once they are gone. */
-export async function killAll(text) {
-  for (const pid of processesWith(text)) kill(pid);
-  await awaitNobody(text, 2_000);
 }
 
 function kill(pid) {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { BEGUN, advance, viewOf } from '../../electron-resources/main/progress.js';
+import { BEGUN, advance, approach, viewOf } from '../../electron-resources/main/progress.js';
 
 const step = (done, { name = 'unpack', total = 1000, unit = 'bytes' } = {}) => ({
   event: 'step',
@@ -17,6 +17,16 @@ test('rate and time left come from the last seconds, not the first', () => {
   for (let second = 21; second <= 30; second += 1)
     progress = advance(progress, step(200 + (second - 20) * 40), second * 1000);
   expect(progress).toMatchObject({ rate: 40, secondsLeft: 10 });
+});
+
+test('the rest of the engine has a rate and a time left, too, as soon as its bytes are known', () => {
+  let arrival = approach(null, { done: null, total: null }, 0);
+  expect(arrival).toMatchObject({ done: null, rate: null });
+  for (let second = 1; second <= 3; second += 1)
+    arrival = approach(arrival, { done: second * 10, total: 100 }, second * 1000);
+  const { arrival: shown } = viewOf({ phase: 'ready', progress: BEGUN, problem: null, arrival, installed: null });
+  expect(shown).toMatchObject({ done: 30, total: 100, rate: 10, secondsLeft: 7 });
+  expect(shown).not.toHaveProperty('samples');
 });
 
 test('in the first second nobody knows', () => {

@@ -10,9 +10,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackendServiceManager } from '../../electron-resources/main/backend-service-manager.js';
-import { runAct } from '../../electron-resources/main/act.js';
+import { Acts } from '../../electron-resources/main/acts.js';
 import { OpenedFiles } from '../../electron-resources/main/opened.js';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 import { request } from '../../electron-resources/main/request.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { drive, lineTo } from './drive.mjs';
@@ -43,7 +43,7 @@ function run({ place, environment }) {
 
 /** Runs an act of the launcher. */
 function act({ place, environment }, ...asked) {
-  return runAct(place, asked, { platform, environment, log: keptLog(), onEvent: () => undefined }).answer;
+  return new Acts({ platform, environment, log: keptLog() }).run(place, asked).answer;
 }
 
 test('a first start installs, becomes ready, answers with its token alone, restarts at once, and leaves nobody', async () => {
@@ -68,7 +68,7 @@ test('a first start installs, becomes ready, answers with its token alone, resta
   expect(manager.status().pid).not.toBe(first);
 
   await manager.stop();
-  await awaitNobody(installed.root, 100);
+  await awaitNobody(installed.root);
   expect(manager.log.failures).toHaveLength(1);
 });
 
@@ -83,7 +83,7 @@ test('killed with SIGKILL while it installs, its owner leaves nobody', async () 
     await pause(moment); // the moment itself is what is tried
     owning.kill('SIGKILL');
     await once(owning, 'exit');
-    await awaitNobody(root, 2_000);
+    await awaitNobody(root);
   }
 });
 
@@ -120,13 +120,14 @@ describe('an engine that is installed', () => {
     const listener = { onImported: (name) => told.push(name), onRefused: (_file, reason) => told.push(reason) };
     const opened = new OpenedFiles(manager, listener);
     opened.add([file]);
-    await expect.poll(() => told, { timeout: 10_000 }).toEqual(['small']);
+    await expect.poll(() => told).toEqual(['small']);
     await manager.stop();
   });
 
   test('is started by a launcher that was kept without its archive, once the app has another engine', async () => {
     const { root, place, environment } = app(home);
-    const parts = { app: root, user: root, settings: path.join(root, 'settings.json'), platform, environment };
+    const acts = new Acts({ platform, environment, log: keptLog() });
+    const parts = { app: root, user: root, settings: path.join(root, 'settings.json'), platform, acts };
     const versions = new Versions({ ...parts, place: () => place, log: keptLog() });
     await versions.noteHealthy(place);
     expect(await versions.previous()).toBe(null); // it is the present one
@@ -156,10 +157,10 @@ describe('an engine that is installed', () => {
     });
     const { job_id: job } = await started.json();
     const metrics = async () => (await (await fetch(`${base}/api/training/${job}`, { headers })).json()).metrics;
-    await expect.poll(metrics, { timeout: 60_000 }).not.toEqual([]);
+    await expect.poll(metrics).not.toEqual([]);
     driven.app.kill('SIGKILL');
     await once(driven.app, 'exit');
-    await awaitNobody(root, 32_000);
+    await awaitNobody(root, 60_000);
     const saved = fs.readdirSync(path.join(home, 'data'), { recursive: true });
     expect(saved.filter((name) => /checkpoint-\d+$/.test(name))).not.toEqual([]);
   });

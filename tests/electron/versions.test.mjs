@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { locateEngine } from '../../electron-resources/main/paths.js';
+import { Acts } from '../../electron-resources/main/acts.js';
+import { locateEngine } from '../../electron-resources/main/place.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { answerOf, did, startApp } from './app.mjs';
 import { folder, keptLog } from './engines.mjs';
@@ -26,8 +27,8 @@ describe('after an update', () => {
     const place = () => locateEngine({ isPackaged: true, platform, resourcesPath, repository: '', environment: {} });
     const user = folder();
     const settings = path.join(user, 'settings.json');
-    const environment = process.env;
-    const versions = new Versions({ place, app, user, settings, platform, environment, log: keptLog() });
+    const acts = new Acts({ platform, environment: process.env, log: keptLog() });
+    const versions = new Versions({ place, app, user, settings, platform, acts, log: keptLog() });
     return { engine, versions, settings };
   }
 
@@ -131,6 +132,17 @@ describe('the engine of the version before', () => {
     await third.next(offers);
   });
 
+  test('is offered, too, if the update is incomplete', async () => {
+    const { root, steps } = await afterFirstVersion();
+    fs.mkdirSync(path.join(root, 'app'), { recursive: true });
+    fs.writeFileSync(path.join(root, 'app', 'package.json'), JSON.stringify({ engineManifest: 'another' }));
+    const { next, ask, ready } = startApp(steps, { root, prepare: runtime('the new one') });
+    const { payload } = await next(offers);
+    expect(payload.problem.code).toBe('UPDATE_INCOMPLETE');
+    ask({ ...PRESS, args: ['use-previous'] });
+    await ready();
+  });
+
   test('is not offered where its runtime is not whole any more', async () => {
     const { root, steps } = await afterFirstVersion([
       { say: { event: 'result', act: 'status', state: 'missing' } },
@@ -139,7 +151,7 @@ describe('the engine of the version before', () => {
     const { next, ask, told } = startApp(steps, { root, prepare: broken });
     await next(isFailed);
     ask({ ...PRESS, args: ['use-previous'] });
-    expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'refusal' });
+    expect(await next(answerOf('engine-press'))).toMatchObject({ value: { success: false } });
     expect(told.filter(offers)).toEqual([]);
   });
 

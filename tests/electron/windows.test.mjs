@@ -29,6 +29,22 @@ test('pages that take any port get the app’s window, and the engine’s goes',
   await next(did('closed'));
 });
 
+test('pages that do not load leave the engine’s window to be seen', async () => {
+  const { next, ask, told } = startApp([{ serve: {} }], { pages: ANY_PORT, broken: APP_PAGE });
+  await next(({ url }) => url === APP_PAGE);
+  ask({ invoke: 'get-app-version' });
+  await next(did('answer'));
+  expect(told.filter(did('closed'))).toEqual([]);
+});
+
+test('pages are loaded again for an engine at another address, which their policy did not let them reach', async () => {
+  const { next, ask, told } = startApp([{ serve: {} }], { pages: ANY_PORT });
+  await next(did('closed')); // the engine's window
+  ask({ invoke: 'backend-restart' });
+  expect(await next(did('reload'))).toMatchObject({ url: APP_PAGE });
+  expect(told.filter(did('view')).filter(({ url }) => url === APP_PAGE)).toHaveLength(1);
+});
+
 test('while the rest of the engine arrives, a bar of our own says how far, beside the pages and not over them', async () => {
   const engine = [arriving(0), arriving(400), arriving(700), WHOLE];
   const { next, told } = startApp([{ serve: { engine } }], { pages: ANY_PORT });
