@@ -11,7 +11,7 @@ from launcher.disk import disk_errors
 from launcher.environ import clean_environment
 from launcher.events import Installed, Surveyed
 from launcher.host import long_paths
-from launcher.locks import home_to_ourselves, slot_to_ourselves
+from launcher.locks import home_to_ourselves, require_home, slot_to_ourselves
 from launcher.plan import Complete, Core, Install, Launch, Ready, Restore, damage_of, decide, name_of
 from launcher.preflight import check_path
 from launcher.receipt import Extent
@@ -68,8 +68,7 @@ def make_whole(scene: Scene) -> None:
     What completes a core only adds files, so a backend may run meanwhile. Raises Busy where one runs from a slot
     that has to be changed.
     """
-    prepare_home(scene)
-    with home_to_ourselves(scene.home, scene.report) as lock:
+    with _home_to_change(scene) as lock:
         match survey_quickly(scene.home, scene.manifest):
             case Ready():
                 return
@@ -86,8 +85,7 @@ def make_startable(scene: Scene) -> None:
 
     Raises Busy where a backend runs from a slot that has to be changed.
     """
-    prepare_home(scene)
-    with home_to_ourselves(scene.home, scene.report) as lock:
+    with _home_to_change(scene) as lock:
         if isinstance(survey_quickly(scene.home, scene.manifest), Ready | Core):
             return
         with slot_to_ourselves(scene.home, scene.manifest.slot_name):
@@ -105,27 +103,38 @@ def make_surely_whole(scene: Scene, part: Extent = Extent.WHOLE, reason: Event |
 
     `reason` is said once nothing stands in the way. Raises Busy where a backend runs from the slot.
     """
-    prepare_home(scene)
-    with (
-        home_to_ourselves(scene.home, scene.report) as lock,
-        slot_to_ourselves(scene.home, scene.manifest.slot_name),
-    ):
+    with _home_to_change(scene) as lock, slot_to_ourselves(scene.home, scene.manifest.slot_name):
         if reason is not None:
             scene.report.say(reason)
         return _look_and_mend(scene, lock, part, believe=False)
 
 
-def prepare_home(scene: Scene) -> None:
-    """Make the home's folders, and write the log there from now on.
+def open_home(scene: Scene) -> None:
+    """Make the home's own folder, where its lock lies.
 
-    Raises PathTooLong or PathNotText before anything is made, and HomeNotWritable where it cannot be.
+    Raises PathTooLong, PathNotText or HomeLeft before anything is made, and HomeNotWritable where it cannot be.
     """
-    home = scene.home
     check_path(scene.slot, scene.manifest, scene.platform, long_paths=long_paths())
+    require_home(scene.home)
+    with disk_errors(scene.home.root):
+        scene.disk.make_folders(scene.home.root)
+
+
+def furnish_home(scene: Scene) -> None:
+    """Make the folders of a home that nobody else may change now, and write the log there from now on."""
+    home = scene.home
     with disk_errors(home.root):
-        for folder in (home.root, home.runtimes, home.receipts, home.logs):
+        for folder in (home.runtimes, home.receipts, home.logs):
             scene.disk.make_folders(folder)
     scene.report.log = home.log
+
+
+@contextmanager
+def _home_to_change(scene: Scene) -> Iterator[Lock]:
+    open_home(scene)
+    with home_to_ourselves(scene.home, scene.report) as lock:
+        furnish_home(scene)
+        yield lock
 
 
 def _look_and_mend(scene: Scene, lock: Lock, part: Extent, *, believe: bool) -> tuple[State, Plan]:

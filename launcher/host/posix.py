@@ -48,6 +48,13 @@ class Lock:
         text = os.pread(self._descriptor, 32, 0).strip()
         return int(text) if text.isdigit() else None
 
+    def is_at(self, path: Path) -> bool:
+        """Whether the file is still the one at `path`: others lock another file once it has been removed."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), path.stat())
+        except FileNotFoundError:
+            return False
+
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What a child process has to inherit to hold the lock as long as it lives, even when this one is killed."""

@@ -103,6 +103,10 @@ class Lock:
         text = os.read(self._descriptor, 32).strip()
         return int(text) if text.isdigit() else None
 
+    def is_at(self, _path: Path) -> bool:
+        """Return True: here nobody can remove a file that is open."""
+        return True
+
     @property
     def descriptors(self) -> tuple[int, ...]:
         """Nothing: here a lock belongs to one process, and a child cannot hold it on."""
