@@ -161,9 +161,8 @@ class Arrival:
         """Return what comes to `home`, None where nothing does; raise HomeNotWritable where that cannot be read."""
         try:
             node = Node(json.loads(home.arriving.read_bytes()))
-            return cls(
-                Home(Path(node.child("from").text())), Path(node.child("note").text()), node.child("copied").flag()
-            )
+            origin, note = (Path(node.child(name).path_text()) for name in ("from", "note"))
+            return cls(Home(origin), note, node.child("copied").truth())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
