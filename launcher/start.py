@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from launcher.attempt import LIMIT, Attempt, read_attempt, withdraw_attempt, write_attempt
 from launcher.disk import disk_errors
-from launcher.errors import BackendNotStarted, Busy, DiskFull, InstallDamaged
+from launcher.errors import BackendNotStarted, BlockedBySystem, Busy, DiskFull, InstallDamaged
 from launcher.events import Retrying
 from launcher.locks import home_at_rest, share_slot
 from launcher.plan import Core, Launch, Ready, name_of
@@ -44,9 +44,21 @@ def start(scene: Scene, request: Request) -> NoReturn:
         withdraw_attempt(scene.home, scene.disk)
     if isinstance(survey_quickly(scene.home, scene.manifest), Core):
         # Before the lock is made to stay: the one behind must not hold a slot that no backend runs from any more.
-        finish_behind(scene)
+        _fetch_the_rest(scene)
     lock.keep_through_exec()
     become_backend(backend_command(scene, request), scene)
+
+
+def _fetch_the_rest(scene: Scene) -> None:
+    """Have the rest arrive behind the backend. The core can run without: who uses it is told why it does not come."""
+    from launcher.progress import forget_progress, tell_problem
+
+    with disk_errors(scene.home.root):
+        forget_progress(scene.home, scene.disk)
+    try:
+        finish_behind(scene)
+    except BlockedBySystem as error:
+        tell_problem(scene.home, error, scene.disk)
 
 
 def _claim(scene: Scene, *, wait: bool) -> Lock | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.disk import disk_errors
 from launcher.environ import clean_environment
+from launcher.errors import LauncherError
 from launcher.events import Installed, Surveyed
 from launcher.host import long_paths
 from launcher.locks import home_to_ourselves, require_home, slot_to_ourselves
@@ -72,8 +72,9 @@ def make_whole(scene: Scene) -> None:
             case Ready():
                 return
             case Core():
-                index = scene.read_index()
-                _complete(scene, index, _outstanding(scene, index))
+                with _problem_told(scene):
+                    index = scene.read_index()
+                    _complete(scene, index, _outstanding(scene, index))
             case _:
                 with slot_to_ourselves(scene.home, scene.manifest.slot_name):
                     _look_and_mend(scene, lock, Extent.WHOLE, believe=True)
@@ -240,6 +241,7 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
     """
     from launcher.journal import end_journal
     from launcher.preflight import check_room
+    from launcher.progress import forget_progress, tell_progress
     from launcher.record import write_receipt
     from launcher.restore import restore
 
@@ -252,7 +254,7 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
 
     def progress(done: int, total: int) -> None:
         say(done, total)
-        disk.note(home.progress, json.dumps({"done": done, "total": total, "unit": "bytes"}).encode())
+        tell_progress(home, done, total, disk)
 
     with disk_errors(home.root):
         finished = _journal(scene, index, index.entries[manifest.core :], missing)
@@ -261,8 +263,20 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
             # The core reached the disk before its own receipt, and programs of it run by now.
             write_receipt(home, manifest, replace(receipt, part=Extent.WHOLE), index.entries[manifest.core :], disk)
         end_journal(home, manifest.slot_name, disk)
-        disk.remove(home.progress)
+        forget_progress(home, disk)
     scene.report.say(Installed(str(scene.slot), manifest.runtime, Extent.WHOLE.value))
+
+
+@contextmanager
+def _problem_told(scene: Scene) -> Iterator[None]:
+    """Leave an error where the backend looks, which may run already and is all that a person sees of this."""
+    from launcher.progress import tell_problem
+
+    try:
+        yield
+    except LauncherError as error:
+        tell_problem(scene.home, error, scene.disk)
+        raise
 
 
 @contextmanager

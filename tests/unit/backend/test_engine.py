@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Part, judge, read_object
+from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Part, Problem, judge, read_object
 from tests.builders.backend import DEADLINE, Backend, running_backend
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ def test_a_receipt_for_the_whole_means_ready(receipt: dict[str, Any]) -> None:
 def test_a_receipt_for_the_core_means_that_the_rest_arrives() -> None:
     found = judge({"part": "core"}, {"done": 1, "total": 2, "unit": "bytes"}, silent_seconds=0)
     assert found == Engine(part=Part.CORE, state=Arrival.ARRIVING, done=1, total=2, unit="bytes")
+
+
+def test_why_the_rest_does_not_come_is_said_at_once() -> None:
+    problem = {"code": "disk-full", "message": "The disk is too full.", "remedy": "Free some room."}
+    found = judge({"part": "core"}, {"problem": problem}, silent_seconds=0)
+    assert found == Engine(part=Part.CORE, state=Arrival.STALLED, problem=Problem(**problem))
 
 
 def test_without_a_receipt_the_runtime_is_not_whole() -> None:
@@ -111,6 +117,7 @@ def test_the_server_shows_how_far_the_rest_has_come(arriving: tuple[Backend, Pat
         "done": 5,
         "total": 9,
         "unit": "bytes",
+        "problem": None,
     }
     write(receipt, {"part": "whole"})
     assert backend.get("/api/engine").json()["part"] == "whole"
