@@ -14,7 +14,7 @@ import pytest
 
 from launcher.platforms import Platform
 from launcher.resources import Resources
-from pack.archive import build_archive, floor_of, machine_folders
+from pack.archive import build_archive, machine_folders
 from pack.errors import MachinePathFound, SourceChanged, UnsafeEntries
 from pack.progress import silent
 from tests.builders.prefix import Package, make_prefix, small_packages
@@ -180,25 +180,14 @@ def test_the_folders_of_this_machine_are_the_build_and_the_interpreter(monkeypat
     assert machine_folders(build_folder) == [build_folder]
 
 
-def test_the_floor_is_the_highest_that_any_package_asks_for() -> None:
-    found = floor_of([
-        {"depends": ["__glibc >=2.17,<3.0.a0", "python 3.11.*"]},
-        {"depends": ["__glibc >=2.28"], "constrains": ["__osx >=11.0", "__cuda  >=12.9"]},
-        {"depends": ["__glibc >=2.9"]},
-    ])  # fmt: skip
-    assert (found.glibc, found.macos, found.cuda_driver) == ("2.28", "11.0", "525")
-
-
 def test_the_floor_is_no_lower_than_what_the_stub_asks_for(tmp_path: Path) -> None:
     assert build(tmp_path / "a", stub_needs=["__glibc >=2.99"]).floor.glibc == "2.99"
     assert build(tmp_path / "b", stub_needs=["__glibc >=2.5"]).floor.glibc == "2.17"
 
 
-def test_an_environment_that_asks_for_nothing_has_no_floor() -> None:
-    found = floor_of([{"depends": ["python"]}])
-    assert (found.glibc, found.macos, found.cuda_driver) == (None, None, None)
-
-
-def test_a_cuda_of_the_future_is_no_guess() -> None:
-    with pytest.raises(KeyError, match="99"):
-        floor_of([{"depends": ["__cuda >=99.1"]}])
+@pytest.mark.parametrize(("accelerator", "driver"), [("cuda", "525"), ("cpu", None)])
+def test_a_driver_is_asked_for_where_the_accelerator_needs_one(
+    accelerator: str, driver: str | None, tmp_path: Path
+) -> None:
+    manifest = build(tmp_path, stub_needs=["__cuda >=12.9"], accelerator=accelerator)
+    assert manifest.floor.cuda_driver == driver
