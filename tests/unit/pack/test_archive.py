@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import conda_pack.core
 import pytest
 
 from launcher.platforms import Platform
@@ -163,6 +164,34 @@ def test_a_file_that_vanishes_while_packing_leaves_the_archive_of_before(tmp_pat
         archive(tmp_path, prefix, progress=vanish, version="2.0")
     assert contents(tmp_path / "archive") == before
     assert not (tmp_path / "archive.new").exists()
+
+
+def test_a_file_that_is_rewritten_in_its_size_while_packing_fails_by_name(tmp_path: Path) -> None:
+    prefix = make_prefix(tmp_path, small_packages())
+    (ballast,) = (tmp_path / "pkgs").rglob("ballast.bin")
+
+    def rewrite(what: str, done: int, total: int) -> None:
+        if (what, done) == ("collect", total):
+            ballast.write_bytes(bytes(ballast.stat().st_size))
+
+    with pytest.raises(SourceChanged, match=r"lib/ballast\.bin .* its bytes are not those that its package brought"):
+        archive(tmp_path, prefix, progress=rewrite)
+
+
+def test_a_file_that_vanishes_while_it_is_looked_for_fails_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = make_prefix(tmp_path, small_packages())
+    add = conda_pack.core.Packer.add
+
+    def vanish(packer: conda_pack.core.Packer, file: conda_pack.core.File) -> None:
+        if file.target == "lib/ballast.bin":
+            Path(file.source).unlink()
+        add(packer, file)
+
+    monkeypatch.setattr("conda_pack.core.Packer.add", vanish)
+    with pytest.raises(SourceChanged, match=r"lib/ballast\.bin .* it has gone"):
+        archive(tmp_path, prefix)
 
 
 def test_a_path_of_this_machine_is_refused_by_name(tmp_path: Path) -> None:
