@@ -42,6 +42,9 @@ def test_the_killed_hold_nobody_up(packed: Packed, tmp_path: Path) -> None:
     with ExitStack() as stack:
         launchers = [stack.enter_context(running(packed.resources, home)) for _ in range(8)]
         for launcher in launchers[::2]:
+            # Its first word: it has come to the home's lock, and holds it or waits.
+            assert launcher.stdout is not None
+            assert launcher.stdout.readline()
             launcher.kill()
         for launcher in launchers[1::2]:
             assert wait_for(launcher, "listening")["pid"] == launcher.pid
