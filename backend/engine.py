@@ -30,7 +30,7 @@ class Part(StrEnum):
 
 
 class Arrival(StrEnum):
-    """Whether the rest is still on its way. `stalled`: nobody has reported progress for STALLED_SECONDS."""
+    """Whether the rest is still on its way. `stalled`: there is a problem, or no progress for STALLED_SECONDS."""
 
     READY = "ready"
     ARRIVING = "arriving"
@@ -38,14 +38,24 @@ class Arrival(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why the rest does not come: the launcher's error, as its `failed` event has it."""
+
+    code: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Engine:
-    """What is there, and how far the rest has come; None where nobody has said how far."""
+    """What is there, and how far the rest has come; None where nobody has said how far, or what is wrong."""
 
     part: Part
     state: Arrival
     done: int | None = None
     total: int | None = None
     unit: str | None = None
+    problem: Problem | None = None
 
 
 WHOLE = Engine(part=Part.WHOLE, state=Arrival.READY)
@@ -102,6 +112,9 @@ def judge(receipt: dict[str, Any] | None, progress: dict[str, Any] | None, *, si
     match progress:
         case {"done": int(done), "total": int(total), "unit": str(unit)} if 0 <= done <= total:
             return Engine(part=Part.CORE, state=state, done=done, total=total, unit=unit)
+        case {"problem": {"code": str(code), "message": str(message), "remedy": str(remedy)}}:
+            problem = Problem(code=code, message=message, remedy=remedy)
+            return Engine(part=Part.CORE, state=Arrival.STALLED, problem=problem)
     return Engine(part=Part.CORE, state=state)
 
 

@@ -14,6 +14,7 @@ from launcher.disk import Disk, disk_errors
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, HomeMissing, LauncherError, WrongCommandLine
 from launcher.home import find_home, find_way
 from launcher.host import end_with_stdin
+from launcher.locks import HomeLeft
 from launcher.manifest import MANIFEST_NAME
 from launcher.platforms import Platform
 from launcher.preflight import check_system
@@ -63,40 +64,68 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def act(request: Request, release: Release, report: Report, environment: Mapping[str, str]) -> None:
     """Do what is asked for; raise LauncherError where it cannot be done."""
-    platform, disk = Platform.current(), Disk()
-    folder = (request.resources or default_resources(platform)).absolute()
-    try:
-        home: Home | LauncherError = find_home(request.home, environment)
-    except LauncherError as error:
-        home = error
+    folder = (request.resources or default_resources(Platform.current())).absolute()
     if request.act in {Act.STATUS, Act.SUPPORT_REPORT}:
-        tell(request, release, report, environment, home, folder)
+        tell(request, release, report, environment, folder)
         return
-    if isinstance(home, LauncherError):
-        raise home
+    while True:
+        try:
+            change(request, release, report, environment, folder)
+        except HomeLeft:
+            # It was moved while its lock was waited for: what was asked for is to be done where it is now.
+            continue
+        return
+
+
+def change(request: Request, release: Release, report: Report, environment: Mapping[str, str], folder: Path) -> None:
+    """Do what is asked for to the home, or with it; raise HomeLeft where it was moved before anything was done."""
+    platform, disk = Platform.current(), Disk()
+    home = find_home(request.home, environment)
     with disk_errors(home.root):
         report.log = home.log if home.logs.is_dir() else None
-    if home.arriving.exists():
+        arriving = home.arriving.exists()
+    if arriving:
         from launcher.move import finish_move
 
         finish_move(home, disk, report)
-        if request.target is not None and request.target.absolute() == home.root:
+        if request.move_to is not None and request.move_to.absolute() == home.root:
             return
     if request.act is Act.REMOVE:
-        kept = Resources.open(folder, platform).manifest.slot_name if request.others_only else None
-        sure = not request.user_files_too or confirmed(f"Remove {home.user_files} with all your work in it?")
-        remove(home, disk, report, kept=kept, user_files_too=request.user_files_too, sure=sure)
-        return
-    if request.target is not None:
-        from launcher.move import move_home
+        clear(request, home, folder, platform, disk, report)
+    elif request.move_to is not None:
+        move(request, request.move_to, environment, folder, platform, disk, report)
+    else:
+        resources = Resources.open(folder, platform)
+        check_system(resources.manifest, platform.system_versions(), folder / MANIFEST_NAME)
+        work(Scene(resources, home, platform, disk, report, release, environment), request)
 
-        opened = try_resources(folder, platform)
-        manifest = None if isinstance(opened, LauncherError) else opened.manifest
-        move_home(find_way(request.home, environment), request.target, disk, platform, report, manifest)
-        return
-    resources = Resources.open(folder, platform)
-    check_system(resources.manifest, platform.system_versions(), folder / MANIFEST_NAME)
-    scene = Scene(resources, home, platform, disk, report, release, environment)
+
+def clear(request: Request, home: Home, folder: Path, platform: Platform, disk: Disk, report: Report) -> None:
+    """Remove runtimes, and the user's work where a person says so."""
+    kept = Resources.open(folder, platform).manifest.slot_name if request.others_only else None
+    sure = not request.user_files_too or confirmed(f"Remove {home.user_files} with all your work in it?")
+    remove(home, disk, report, kept=kept, user_files_too=request.user_files_too, sure=sure)
+
+
+def move(
+    request: Request,
+    target: Path,
+    environment: Mapping[str, str],
+    folder: Path,
+    platform: Platform,
+    disk: Disk,
+    report: Report,
+) -> None:
+    """Move the home, with what the manifest says of its runtime where there is one."""
+    from launcher.move import move_home
+
+    opened = try_resources(folder, platform)
+    manifest = None if isinstance(opened, LauncherError) else opened.manifest
+    move_home(find_way(request.home, environment), target, disk, platform, report, manifest)
+
+
+def work(scene: Scene, request: Request) -> None:
+    """Do what is asked for to the runtime; a plain start becomes its backend."""
     match request.act:
         case Act.INSTALL:
             install(scene)
@@ -113,22 +142,25 @@ def tell(
     release: Release,
     report: Report,
     environment: Mapping[str, str],
-    home: Home | LauncherError,
     folder: Path,
 ) -> None:
     """Tell a person or support what there is, whatever is wrong with it."""
     platform = Platform.current()
+    try:
+        home: Home | LauncherError = find_home(request.home, environment)
+    except LauncherError as error:
+        home = error
     resources = try_resources(folder, platform)
     note = home.note if isinstance(home, HomeMissing) else None
     if not isinstance(home, LauncherError):
         way = find_way(request.home, environment)
         note = way[-2].location if len(way) > 1 else None
-    if request.target is None:
+    if request.report_file is None:
         status(home, report, release, resources, environment, note)
         return
     from launcher.support import Case, support_report
 
-    support_report(request.target, Case(home, resources, platform, release, environment, note), Disk(), report)
+    support_report(request.report_file, Case(home, resources, platform, release, environment, note), Disk(), report)
 
 
 def try_resources(folder: Path, platform: Platform) -> Resources | LauncherError:

@@ -49,7 +49,8 @@ class Request:
     """A command line, understood."""
 
     act: Act
-    target: Path | None  # the folder to move to, or the file to write
+    move_to: Path | None
+    report_file: Path | None
     resources: Path | None
     home: Path | None
     user_files_too: bool
@@ -76,7 +77,8 @@ def parse(arguments: Sequence[str], version: str) -> Request:
         parser.error("arguments after -- are the backend's: they go with no other act")
     return Request(
         act=act,
-        target=found.move_home or found.support_report,
+        move_to=found.move_home,
+        report_file=found.support_report,
         resources=found.resources,
         home=found.home,
         user_files_too=found.all,

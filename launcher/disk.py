@@ -25,8 +25,10 @@ _OLD = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 # Windows flushes only what is open for writing, which no running program and, elsewhere, no read-only file can be.
 _TO_FLUSH = os.O_RDONLY | os.O_NOFOLLOW if hasattr(os, "O_NOFOLLOW") else _OLD
 # Windows' ERROR_SHARING_VIOLATION and ERROR_LOCK_VIOLATION; ERROR_ACCESS_DENIED comes of a file on its way out, too.
+# Of a file that cannot be opened Python tells none of the three: C's open() has only EACCES for all of them.
 _IN_USE = {32, 33}
-_HELD = {5, *_IN_USE}
+_HELD = {None, 5, *_IN_USE}
+_NOT_WINDOWS = 0  # there errors have no number of Windows' at all
 _PAUSES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # seconds
 _LARGE = 256 * 1024  # bytes from which on a file is worth a call of its own: two thirds of a runtime, in 180 files
 _AT_ONCE = 32  # files that are flushed side by side: a disk commits them together
@@ -198,7 +200,7 @@ def _patiently(deed: Callable[[], T]) -> T:
         try:
             return deed()
         except PermissionError as error:
-            if getattr(error, "winerror", None) not in _HELD:
+            if getattr(error, "winerror", _NOT_WINDOWS) not in _HELD:
                 raise
             time.sleep(pause)
     return deed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 T = TypeVar("T")
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+# Python reads no number of thousands of digits, and no version has one.
+_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})*")
 _NAMES = {dict: "an object", list: "a list", str: "text", int: "a whole number", bool: "true or false"}
 
 
@@ -55,19 +59,24 @@ class Node:
     def members(self) -> Iterator[tuple[str, Node]]:
         """Yield the members of this object."""
         for key in self._expect(dict):
+            if _HALF_CHARACTER.search(key):
+                raise self.refuse(f"expected names that are text, found {key[:80]!r}")
             yield key, self.child(key)
 
     def text(self) -> str:
-        """Return this text."""
+        """Return this text, which any text file and any environment can hold."""
+        value = self.path_text()
+        if not value.isascii() and _HALF_CHARACTER.search(value):
+            raise self.refuse(f"expected text, found {value[:80]!r}")
+        return value
+
+    def path_text(self) -> str:
+        """Return this text, with surrogates where it names a file of bytes that are no text."""
         return self._expect(str)
 
     def optional_text(self) -> str | None:
         """Return this text, or None for null."""
         return None if self.value is None else self.text()
-
-    def flag(self) -> bool:
-        """Return whether this is true."""
-        return self._expect(bool)
 
     def number(self) -> int:
         """Return this whole number, zero or above."""
@@ -87,7 +96,7 @@ class Node:
     def optional_version(self) -> str | None:
         """Return these numbers with dots between them, or None for null."""
         value = self.optional_text()
-        if value is not None and not all(number.isdecimal() and number.isascii() for number in value.split(".")):
+        if value is not None and not _VERSION.fullmatch(value):
             raise self.refuse(f"expected a version, found {value[:80]!r}")
         return value
 

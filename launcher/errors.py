@@ -129,14 +129,14 @@ class ManifestTooNew(LauncherError):
 
 
 class WrongPlatform(LauncherError):
-    """The resources hold a runtime for another platform."""
+    """The resources hold a runtime for another platform; without a `path`, none is built for this computer at all."""
 
     code, exit_status = "wrong-platform", 84
 
-    def __init__(self, path: Path, found: str, here: str) -> None:
+    def __init__(self, path: Path | None, found: str, here: str) -> None:
         super().__init__(
             f"This engine was built for {found}; this computer is {here}.",
-            f"Download PEFT Studio for {here}.",
+            "Use a computer that is one of these." if path is None else f"Download PEFT Studio for {here}.",
             path,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,10 @@ _SLOT_NAME = re.compile(r"[0-9a-f]{8}")
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A home. Nobody else joins paths below it."""
+    """A home, and the folder where it was `sought`, if a note led on from there. Nobody else joins paths below it."""
 
     root: Path
+    sought: Path | None = field(default=None, compare=False)
 
     @property
     def runtimes(self) -> Path:
@@ -58,6 +59,11 @@ class Home:
     def arriving(self) -> Path:
         """The note of a home that is on its way to here."""
         return self.root / "arriving.json"
+
+    @property
+    def door(self) -> Path:
+        """The file whose kernel lock is held for the moment in which somebody asks for a slot's lock."""
+        return self.receipts / "door.lock"
 
     @property
     def logs(self) -> Path:
@@ -116,12 +122,12 @@ def find_way(chosen: Path | None, environment: Mapping[str, str]) -> tuple[Home,
     The first is `chosen`, else what PEFT_STUDIO_HOME names, else the default; where a home has moved away, its
     `location` leads on. Raises HomeNotWritable where such a note names no folder, or leads in a circle.
     """
-    way = [Home(_first(chosen, environment))]
-    while (following := _moved_to(way[-1])) is not None:
-        if Home(following) in way:
-            raise HomeNotWritable(way[-1].location, f"it leads back to {following}")
-        way.append(Home(following))
-    return tuple(way)
+    return _follow(_first(chosen, environment))
+
+
+def has_moved(home: Home) -> bool:
+    """Whether the home is elsewhere by now than where it was found; raise HomeNotWritable as `find_way` does."""
+    return _follow(home.sought or home.root)[-1] != home
 
 
 def read_note(path: Path) -> Path | None:
@@ -155,9 +161,8 @@ class Arrival:
         """Return what comes to `home`, None where nothing does; raise HomeNotWritable where that cannot be read."""
         try:
             node = Node(json.loads(home.arriving.read_bytes()))
-            return cls(
-                Home(Path(node.child("from").text())), Path(node.child("note").text()), node.child("copied").flag()
-            )
+            origin, note = (Path(node.child(name).path_text()) for name in ("from", "note"))
+            return cls(Home(origin), note, node.child("copied").truth())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -178,6 +183,15 @@ def _first(chosen: Path | None, environment: Mapping[str, str]) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("peft-studio", appauthor=False))
+
+
+def _follow(first: Path) -> tuple[Home, ...]:
+    way = [Home(first)]
+    while (following := _moved_to(way[-1])) is not None:
+        if Home(following) in way:
+            raise HomeNotWritable(way[-1].location, f"it leads back to {following}")
+        way.append(Home(following, sought=first))
+    return tuple(way)
 
 
 def _moved_to(home: Home) -> Path | None:

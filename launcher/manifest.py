@@ -157,6 +157,23 @@ class Manifest:
             index=Part.from_node(node.child("index")),
         )
 
+    def contradiction(self, index: Index) -> str | None:
+        """Return what this says of the archive's entries that they do not bear out, with its place; else None."""
+        found = {
+            "entries": (self.entries, len(index.entries)),
+            "longestPath": (self.longest_path, max((len(entry.path) for entry in index.entries), default=0)),
+            "disk": (self.disk, room(index.entries)),
+        }
+        for place, (said, so) in found.items():
+            if said != so:
+                return f"{place}: {said}, where the index has {so}"
+        if self.core > self.entries:
+            return f"core: {self.core}, of {self.entries} entries"
+        starting = {entry.path for entry in index.entries[: self.core]}
+        needed = (entry.path for entry in index.entries if entry.relocated or entry.path == self.platform.python)
+        left_out = next((path for path in needed if path not in starting), None)
+        return None if left_out is None else f"core: {self.core}, which leaves out {left_out!r}"
+
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` reads."""
         return {

@@ -19,7 +19,7 @@ from launcher.errors import DiskFull, PathNotText, PlaceUnusable
 from launcher.events import Result
 from launcher.home import Arrival, Home
 from launcher.host import long_paths
-from launcher.locks import home_to_ourselves, slot_to_ourselves
+from launcher.locks import lock_of_home, require_home, slot_to_ourselves
 from launcher.manifest import room_of
 from launcher.paths import is_text
 from launcher.preflight import check_path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from launcher.disk import Disk
+    from launcher.host import Lock
     from launcher.manifest import Manifest
     from launcher.platforms import Platform
     from launcher.report import Report
@@ -57,15 +58,17 @@ def move_home(
             check_path(home.slot(manifest.slot_name), manifest, platform, long_paths=long_paths())
         disk.make_folders(origin.root)
         disk.make_folders(home.root)
-    with _to_ourselves(origin, home, disk, report), disk_errors(home.root):
-        arrival = _announce(origin, home, (way[-2] if len(way) > 1 else origin).location, disk)
-        if arrival.copied:
-            if not platform.is_windows:
-                _check_links_and_modes(home, disk)
-            _copy(origin, home, disk, report, 0 if manifest is None else manifest.disk)
-        disk.record(arrival.note, f"{home.root}\n".encode())
-        _clear(arrival, home, disk, report)
-    _forget(arrival, disk)
+    with _locks_of_homes(origin, home, report) as lock, disk_errors(home.root):
+        require_home(origin, lock)
+        with _slots_to_ourselves(origin, disk):
+            arrival = _announce(origin, home, (way[-2] if len(way) > 1 else origin).location, disk)
+            if arrival.copied:
+                if not platform.is_windows:
+                    _check_links_and_modes(home, disk)
+                _copy(origin, home, disk, report, 0 if manifest is None else manifest.disk)
+            disk.record(arrival.note, f"{home.root}\n".encode())
+            _clear(arrival, home, disk, report)
+        _forget(origin, disk)
 
 
 def finish_move(home: Home, disk: Disk, report: Report) -> None:
@@ -73,11 +76,12 @@ def finish_move(home: Home, disk: Disk, report: Report) -> None:
     arrival = Arrival.read(home)
     if arrival is None:
         return
-    with _to_ourselves(arrival.origin, home, disk, report), disk_errors(home.root):
+    with _locks_of_homes(arrival.origin, home, report), disk_errors(home.root):
         # Two starts at once both come here: the second has waited for the first.
         if Arrival.read(home) is not None:
-            _clear(arrival, home, disk, report)
-    _forget(arrival, disk)
+            with _slots_to_ourselves(arrival.origin, disk):
+                _clear(arrival, home, disk, report)
+            _forget(arrival.origin, disk)
 
 
 def _check_place(origin: Home, home: Home) -> None:
@@ -105,16 +109,22 @@ def _check_place(origin: Home, home: Home) -> None:
 
 
 @contextmanager
-def _to_ourselves(origin: Home, home: Home, disk: Disk, report: Report) -> Iterator[None]:
-    """Hold the locks of both homes and of every slot of the old one alone; raise Busy while a backend runs there."""
+def _locks_of_homes(origin: Home, home: Home, report: Report) -> Iterator[Lock | None]:
+    """Hold the locks of both homes alone, and give the old one's: None where its folder is gone already."""
     with ExitStack() as held:
-        if origin.root.is_dir():
-            held.enter_context(home_to_ourselves(origin, report))
-            for slot in origin.slots():
-                with disk_errors(origin.root):
-                    disk.make_folders(origin.receipts)
-                held.enter_context(slot_to_ourselves(origin, slot.name))
-        held.enter_context(home_to_ourselves(home, report))
+        lock = held.enter_context(lock_of_home(origin, report)) if origin.root.is_dir() else None
+        held.enter_context(lock_of_home(home, report))
+        yield lock
+
+
+@contextmanager
+def _slots_to_ourselves(origin: Home, disk: Disk) -> Iterator[None]:
+    """Hold the lock of every slot of the old home alone; raise Busy while a backend runs there."""
+    with ExitStack() as held:
+        for slot in origin.slots():
+            with disk_errors(origin.root):
+                disk.make_folders(origin.receipts)
+            held.enter_context(slot_to_ourselves(origin, slot.name))
         yield
 
 
@@ -291,9 +301,11 @@ def _clear(arrival: Arrival, home: Home, disk: Disk, report: Report) -> None:
     report.say(Result("move-home", answer))
 
 
-def _forget(arrival: Arrival, disk: Disk) -> None:
-    """Remove the locks of the old home, which somebody may hold still, and its folder where nothing else is in it."""
-    origin = arrival.origin
+def _forget(origin: Home, disk: Disk) -> None:
+    """Remove the locks of the old home, under its own, and its folder where nothing else is in it.
+
+    What cannot be removed holds nothing: Windows, for one, removes no file that is open.
+    """
     for path in (origin.receipts, origin.lock):
         with suppress(OSError):
             disk.remove(path)

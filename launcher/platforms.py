@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
+from launcher.errors import WrongPlatform
+
 if TYPE_CHECKING:
     from pathlib import PurePath
 
@@ -23,14 +25,17 @@ class Platform(StrEnum):
 
     @classmethod
     def current(cls) -> Platform:
-        """Return the platform this interpreter runs on; raise ValueError where we ship nothing."""
+        """Return the platform this interpreter runs on; raise WrongPlatform where we ship nothing."""
         system = {"linux": "linux", "darwin": "osx", "win32": "win"}.get(sys.platform, sys.platform)
         machine = platform.machine().lower()
         if machine in {"x86_64", "amd64"}:
             machine = "64"
         elif machine in {"aarch64", "arm64"}:
             machine = "arm64" if system == "osx" else "aarch64"
-        return cls(f"{system}-{machine}")
+        try:
+            return cls(f"{system}-{machine}")
+        except ValueError as error:
+            raise WrongPlatform(None, ", ".join(cls), f"{system}-{machine}") from error
 
     def system_versions(self) -> dict[str, str]:
         """Return the version of what programs are linked against here: glibc, or macOS. A musl system has neither."""

@@ -65,6 +65,17 @@ class Resources:
                 self.folder / MANIFEST_NAME, f"its sha256 is {found}, and this launcher was made for {expected}"
             )
 
+    def trusted_index(self, expected: str | None) -> Index:
+        """Return the index, once the manifest that vouches for it is the `expected` one and is borne out by it.
+
+        Raises as `check_manifest` and `read_index` do.
+        """
+        self.check_manifest(expected)
+        index = self.read_index()
+        if (reason := self.manifest.contradiction(index)) is not None:
+            raise ManifestInvalid(self.folder / MANIFEST_NAME, reason)
+        return index
+
     def check_parts(self) -> None:
         """Raise ArchiveMissing, ArchiveUnreadable or ArchiveDamaged unless every part is there in its full size."""
         for part in self.manifest.parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.environ import backend_environment, launcher_environment
@@ -28,14 +29,20 @@ def backend_command(scene: Scene, request: Request) -> list[str]:
 
 
 def finish_behind(scene: Scene) -> None:
-    """Start a second launcher, which installs the rest and ends with the backend that this process becomes."""
+    """Start a second launcher, which installs the rest and ends with the backend that this process becomes.
+
+    Raises BlockedBySystem where the system refuses.
+    """
     from launcher.host import spawn_behind
 
     frozen = getattr(sys, "frozen", False)
     program = [sys.executable] if frozen else [sys.executable, "-m", "launcher"]
     places = ["--resources", str(scene.resources.folder), "--home", str(scene.home.root)]
     command = [*program, "--install", "--until-eof", "--quiet", *places]
-    spawn_behind(command, launcher_environment(scene.environment))
+    try:
+        spawn_behind(command, launcher_environment(scene.environment))
+    except OSError as error:
+        raise BlockedBySystem(Path(sys.executable), error.strerror or str(error)) from error
 
 
 def become_backend(command: Sequence[str], scene: Scene) -> NoReturn:

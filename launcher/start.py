@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from launcher.attempt import LIMIT, Attempt, read_attempt, withdraw_attempt, write_attempt
 from launcher.disk import disk_errors
-from launcher.errors import BackendNotStarted, Busy, DiskFull, InstallDamaged
+from launcher.errors import BackendNotStarted, BlockedBySystem, Busy, DiskFull, InstallDamaged
 from launcher.events import Retrying
 from launcher.locks import home_at_rest, share_slot
 from launcher.plan import Core, Launch, Ready, name_of
 from launcher.run import backend_command, become_backend, finish_behind
 from launcher.survey import survey_quickly
-from launcher.whole import make_startable, make_surely_whole, part_to_start, prepare_home
+from launcher.whole import furnish_home, make_startable, make_surely_whole, open_home, part_to_start
 
 if TYPE_CHECKING:
     from launcher.cli import Request
@@ -26,7 +26,7 @@ def start(scene: Scene, request: Request) -> NoReturn:
 
     Raises BackendNotStarted where the last starts all ended early for no reason that can be mended here.
     """
-    prepare_home(scene)
+    open_home(scene)
     count = _look_closer(scene)
     lock = _claim(scene, wait=False)
     if lock is None:
@@ -44,9 +44,21 @@ def start(scene: Scene, request: Request) -> NoReturn:
         withdraw_attempt(scene.home, scene.disk)
     if isinstance(survey_quickly(scene.home, scene.manifest), Core):
         # Before the lock is made to stay: the one behind must not hold a slot that no backend runs from any more.
-        finish_behind(scene)
+        _fetch_the_rest(scene)
     lock.keep_through_exec()
     become_backend(backend_command(scene, request), scene)
+
+
+def _fetch_the_rest(scene: Scene) -> None:
+    """Have the rest arrive behind the backend. The core can run without: who uses it is told why it does not come."""
+    from launcher.progress import forget_progress, tell_problem
+
+    with disk_errors(scene.home.root):
+        forget_progress(scene.home, scene.disk)
+    try:
+        finish_behind(scene)
+    except BlockedBySystem as error:
+        tell_problem(scene.home, error, scene.disk)
 
 
 def _claim(scene: Scene, *, wait: bool) -> Lock | None:
@@ -56,7 +68,9 @@ def _claim(scene: Scene, *, wait: bool) -> Lock | None:
     home is at rest stays so; and while somebody completes a core, with the home's lock alone, it does where the
     slot's lock is to be had.
     """
-    with home_at_rest(scene.home, wait=wait):
+    with home_at_rest(scene.home, wait=wait) as kept:
+        if kept:
+            furnish_home(scene)
         if _fit(scene) and (lock := share_slot(scene.home, scene.manifest.slot_name)) is not None:
             if _fit(scene):
                 return lock

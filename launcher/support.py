@@ -168,8 +168,8 @@ def survey_facts(case: Case, report: Report) -> dict[str, Any]:
         raise case.home
     if isinstance(case.resources, LauncherError):
         raise case.resources
-    case.resources.check_manifest(case.release.manifest)
-    index, slot = case.resources.read_index(), case.home.slot(case.resources.manifest.slot_name)
+    index = case.resources.trusted_index(case.release.manifest)
+    slot = case.home.slot(case.resources.manifest.slot_name)
     state = survey_fully(case.home, case.resources.manifest, index.entries, report.step("verify", "bytes"))
     damage = damage_of(state)
     return {

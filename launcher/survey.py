@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from launcher.disk import disk_errors
 from launcher.errors import InstallDamaged
 from launcher.manifest import Kind
 from launcher.plan import Core, Damage, Damaged, DamageKind, Missing, Moved, Partial, Ready
@@ -28,18 +29,31 @@ _BATCH = 64  # entries that a thread looks at before it asks for more: asking co
 
 
 def survey_quickly(home: Home, manifest: Manifest) -> State:
-    """Return the state as far as a start can afford to look: receipt, place and interpreter."""
+    """Return the state as far as a start can afford to look: receipt, place and interpreter.
+
+    Raises HomeNotWritable where the system does not let us look.
+    """
     slot = home.slot(manifest.slot_name)
     receipt = read_receipt(home, manifest)
-    if receipt is None:
-        return Partial() if slot.exists() else Missing()
-    if not slot.exists():
-        return Missing()
-    if receipt.slot != str(slot) and not _same_folder(Path(receipt.slot), slot):
-        return Moved(receipt.slot)
-    if not (slot / manifest.platform.python).exists():
-        return Damaged((Damage(manifest.platform.python, DamageKind.MISSING),))
+    with disk_errors(home.root):
+        if not slot.exists():
+            return Missing()
+        if receipt is None:
+            return Partial()
+        if receipt.slot != str(slot) and not _same_folder(Path(receipt.slot), slot):
+            return Moved(receipt.slot)
+        if (kind := _look_at_python(slot, manifest.platform)) is not None:
+            return Damaged((Damage(manifest.platform.python, kind),))
     return Ready() if receipt.part is Extent.WHOLE else Core()
+
+
+def _look_at_python(slot: Path, platform: Platform) -> DamageKind | None:
+    """Return why the interpreter could not be started, as far as its mode tells."""
+    try:
+        mode = (slot / platform.python).stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return DamageKind.MISSING
+    return None if platform.is_windows or mode & 0o111 else DamageKind.WRONG_MODE
 
 
 def survey_fully(

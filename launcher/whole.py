@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.disk import disk_errors
 from launcher.environ import clean_environment
+from launcher.errors import LauncherError
 from launcher.events import Installed, Surveyed
 from launcher.host import long_paths
-from launcher.locks import home_to_ourselves, slot_to_ourselves
+from launcher.locks import home_to_ourselves, require_home, slot_to_ourselves
 from launcher.plan import Complete, Core, Install, Launch, Ready, Restore, damage_of, decide, name_of
 from launcher.preflight import check_path
 from launcher.receipt import Extent
@@ -57,8 +57,7 @@ class Scene:
 
     def read_index(self) -> Index:
         """Return the index, after the manifest that vouches for it was found to be the launcher's own."""
-        self.resources.check_manifest(self.release.manifest)
-        return self.resources.read_index()
+        return self.resources.trusted_index(self.release.manifest)
 
 
 def make_whole(scene: Scene) -> None:
@@ -68,14 +67,14 @@ def make_whole(scene: Scene) -> None:
     What completes a core only adds files, so a backend may run meanwhile. Raises Busy where one runs from a slot
     that has to be changed.
     """
-    prepare_home(scene)
-    with home_to_ourselves(scene.home, scene.report) as lock:
+    with _home_to_change(scene) as lock:
         match survey_quickly(scene.home, scene.manifest):
             case Ready():
                 return
             case Core():
-                index = scene.read_index()
-                _complete(scene, index, _outstanding(scene, index))
+                with _problem_told(scene):
+                    index = scene.read_index()
+                    _complete(scene, index, _outstanding(scene, index))
             case _:
                 with slot_to_ourselves(scene.home, scene.manifest.slot_name):
                     _look_and_mend(scene, lock, Extent.WHOLE, believe=True)
@@ -86,8 +85,7 @@ def make_startable(scene: Scene) -> None:
 
     Raises Busy where a backend runs from a slot that has to be changed.
     """
-    prepare_home(scene)
-    with home_to_ourselves(scene.home, scene.report) as lock:
+    with _home_to_change(scene) as lock:
         if isinstance(survey_quickly(scene.home, scene.manifest), Ready | Core):
             return
         with slot_to_ourselves(scene.home, scene.manifest.slot_name):
@@ -105,27 +103,38 @@ def make_surely_whole(scene: Scene, part: Extent = Extent.WHOLE, reason: Event |
 
     `reason` is said once nothing stands in the way. Raises Busy where a backend runs from the slot.
     """
-    prepare_home(scene)
-    with (
-        home_to_ourselves(scene.home, scene.report) as lock,
-        slot_to_ourselves(scene.home, scene.manifest.slot_name),
-    ):
+    with _home_to_change(scene) as lock, slot_to_ourselves(scene.home, scene.manifest.slot_name):
         if reason is not None:
             scene.report.say(reason)
         return _look_and_mend(scene, lock, part, believe=False)
 
 
-def prepare_home(scene: Scene) -> None:
-    """Make the home's folders, and write the log there from now on.
+def open_home(scene: Scene) -> None:
+    """Make the home's own folder, where its lock lies.
 
-    Raises PathTooLong or PathNotText before anything is made, and HomeNotWritable where it cannot be.
+    Raises PathTooLong, PathNotText or HomeLeft before anything is made, and HomeNotWritable where it cannot be.
     """
-    home = scene.home
     check_path(scene.slot, scene.manifest, scene.platform, long_paths=long_paths())
+    require_home(scene.home)
+    with disk_errors(scene.home.root):
+        scene.disk.make_folders(scene.home.root)
+
+
+def furnish_home(scene: Scene) -> None:
+    """Make the folders of a home that nobody else may change now, and write the log there from now on."""
+    home = scene.home
     with disk_errors(home.root):
-        for folder in (home.root, home.runtimes, home.receipts, home.logs):
+        for folder in (home.runtimes, home.receipts, home.logs):
             scene.disk.make_folders(folder)
     scene.report.log = home.log
+
+
+@contextmanager
+def _home_to_change(scene: Scene) -> Iterator[Lock]:
+    open_home(scene)
+    with home_to_ourselves(scene.home, scene.report) as lock:
+        furnish_home(scene)
+        yield lock
 
 
 def _look_and_mend(scene: Scene, lock: Lock, part: Extent, *, believe: bool) -> tuple[State, Plan]:
@@ -232,6 +241,7 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
     """
     from launcher.journal import end_journal
     from launcher.preflight import check_room
+    from launcher.progress import forget_progress, tell_progress
     from launcher.record import write_receipt
     from launcher.restore import restore
 
@@ -244,7 +254,7 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
 
     def progress(done: int, total: int) -> None:
         say(done, total)
-        disk.note(home.progress, json.dumps({"done": done, "total": total, "unit": "bytes"}).encode())
+        tell_progress(home, done, total, disk)
 
     with disk_errors(home.root):
         finished = _journal(scene, index, index.entries[manifest.core :], missing)
@@ -253,8 +263,20 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
             # The core reached the disk before its own receipt, and programs of it run by now.
             write_receipt(home, manifest, replace(receipt, part=Extent.WHOLE), index.entries[manifest.core :], disk)
         end_journal(home, manifest.slot_name, disk)
-        disk.remove(home.progress)
+        forget_progress(home, disk)
     scene.report.say(Installed(str(scene.slot), manifest.runtime, Extent.WHOLE.value))
+
+
+@contextmanager
+def _problem_told(scene: Scene) -> Iterator[None]:
+    """Leave an error where the backend looks, which may run already and is all that a person sees of this."""
+    from launcher.progress import tell_problem
+
+    try:
+        yield
+    except LauncherError as error:
+        tell_problem(scene.home, error, scene.disk)
+        raise
 
 
 @contextmanager

@@ -5,25 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import zstandard
 
-from launcher.manifest import MANIFEST_NAME, Floor, Kind, Manifest, Part, room
+from launcher.manifest import MANIFEST_NAME, Kind, Manifest, Part, room
 from launcher.paths import check_paths
 from pack.activation import record_activation
 from pack.bytecode import with_bytecode
 from pack.condapack import collect, shortest_placeholder
 from pack.errors import UnsafeEntries
+from pack.floor import floor_of, least_of
 from pack.folder import replaced
 from pack.licenses import write_licenses
 from pack.parts import PART_SIZE
 from pack.records import public_address, records
 from pack.sbom import write_sbom
-from pack.spec import LEAST_DRIVER
 from pack.write import LEVEL, write_archive
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 # What the backend cannot do without: their versions stand in the manifest, and verify imports them.
 CRITICAL = ("python", "pytorch", "transformers", "peft", "fastapi", "uvicorn")
 INDEX_NAME = "index.json.zst"
-_FLOOR = re.compile(r"(__glibc|__osx|__cuda)\s*>=\s*([\d.]+)")
 
 
 def build_archive(
@@ -65,8 +63,8 @@ def build_archive(
     this machine alone and must not occur in any entry, `leave_out` returns the sources that travel, `find_core` names
     the paths that come first, `stub_needs` what the stub asks of the system beyond the packages, in their words.
 
-    Raises PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft, SourceChanged,
-    ProgramFailed.
+    Raises SpecInvalid, PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft,
+    SourceChanged, ProgramFailed.
     """
     channel = public_address(channel)
     progress("collect", 0, 1)
@@ -89,6 +87,7 @@ def build_archive(
             part_size=part_size,
         )
         packages = records(prefix)
+        asked = [words for record in packages for key in ("depends", "constrains") for words in record.get(key, ())]
         manifest = Manifest(
             runtime=runtime_id(written.index.entries),
             version=version,
@@ -99,7 +98,7 @@ def build_archive(
             lock=lock,
             packages={record["name"]: record["version"] for record in packages if record["name"] in CRITICAL},
             environment=record_activation(prefix, sources, platform),
-            floor=floor_of([*packages, {"depends": stub_needs}]),
+            floor=floor_of(least_of((*asked, *stub_needs), accelerator)),
             placeholder=placeholder,
             longest_path=max(len(entry.path) for entry in written.index.entries),
             disk=room(written.index.entries),
@@ -150,23 +149,3 @@ def _created_at(environment: Mapping[str, str]) -> datetime:
     if epoch := environment.get("SOURCE_DATE_EPOCH"):
         return datetime.fromtimestamp(int(epoch), UTC)
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def floor_of(packages: Iterable[Mapping[str, Any]]) -> Floor:
-    """Return the highest of what packages ask of the system's virtual packages.
-
-    Raises KeyError for a major version of CUDA that is not in the table yet.
-    """
-    found: dict[str, tuple[int, ...]] = {}
-    for record in packages:
-        for line in (*record.get("depends", ()), *record.get("constrains", ())):
-            if match := _FLOOR.match(line):
-                name, version = match.groups()
-                found[name] = max(found.get(name, ()), tuple(int(number) for number in version.split(".") if number))
-    text = {name: ".".join(map(str, version)) for name, version in found.items()}
-    cuda = text.get("__cuda")
-    return Floor(
-        glibc=text.get("__glibc"),
-        macos=text.get("__osx"),
-        cuda_driver=LEAST_DRIVER[cuda.split(".")[0]] if cuda else None,
-    )

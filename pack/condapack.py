@@ -19,9 +19,9 @@ from conda_pack import CondaEnv, CondaPackException
 from conda_pack.core import Packer
 
 from launcher.manifest import Kind
-from pack.errors import PrefixNotPackable, UnmanagedFiles
+from pack.errors import PrefixNotPackable, SourceChanged, UnmanagedFiles
 from pack.literals import quote_safely
-from pack.records import FOLDER, owners, placeholders, plain_record, records
+from pack.records import FOLDER, digests, owners, placeholders, plain_record, records
 from pack.source import Source
 
 if TYPE_CHECKING:
@@ -45,8 +45,16 @@ def collect(prefix: Path, channel: str) -> list[Source]:
     """Return what the environment in `prefix` consists of, conda-unpack included.
 
     `channel` is the name that package records get in the place of folders of this machine. Raises
-    PrefixNotPackable where conda-pack refuses, UnmanagedFiles where the prefix holds what no package brought.
+    PrefixNotPackable where conda-pack refuses, UnmanagedFiles where the prefix holds what no package brought,
+    SourceChanged where a file goes meanwhile.
     """
+    try:
+        return _collect(prefix, channel)
+    except FileNotFoundError as error:
+        raise SourceChanged(str(error.filename), "it has gone") from error
+
+
+def _collect(prefix: Path, channel: str) -> list[Source]:
     try:
         files = CondaEnv.from_prefix(str(prefix), on_missing_cache="raise").files
     except CondaPackException as error:
@@ -62,11 +70,13 @@ def collect(prefix: Path, channel: str) -> list[Source]:
     relocated = {_posix(target) for target, _, _ in packer.prefixes}
     notes.keep_content = True  # what follows lies in temporary files that conda-pack removes at once
     packer.finish()
-    owner, forbidden = owners(prefix), placeholders(prefix)
+    owner, forbidden, brought = owners(prefix), placeholders(prefix), digests(prefix)
     found = []
     for path, note in sorted(notes.found.items()):
         package = owner.get(path, "")
         source = _source(path, note, package, channel)
+        if source.at is not None:
+            source = replace(source, sha256=brought.get(path, ""))
         if path in relocated:
             found.append(replace(source, relocated=True))
         elif any(fnmatchcase(path, pattern) for pattern in _NEVER_REWRITTEN):

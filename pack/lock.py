@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import rattler
-from packaging.version import Version
 from rattler.exceptions import ParseCondaLockError
 
 from pack.errors import LockStale, PackageUnknown
+from pack.floor import least_of
 from pack.spec import LEAST_DRIVER, LOCAL, Accelerator, Spec
 
 if TYPE_CHECKING:
@@ -30,8 +29,6 @@ _HEADER = """\
 # They ask at least for {least}.
 # Our own backend is not among them: each build takes it as it then is, if these packages satisfy it.
 """
-
-_LEAST = re.compile(r"(__\w+) >=([\d.]+)")
 
 
 @dataclass(frozen=True)
@@ -58,10 +55,8 @@ class Lock:
     @property
     def least(self) -> dict[str, str]:
         """What the packages ask of a machine at least, by conda's names: {"__glibc": "2.28", "__cuda": "12"}."""
-        least = greatest(words for record in self.records for words in (*record.depends, *record.constrains))
-        if self.accelerator is not Accelerator.CUDA:
-            least.pop("__cuda", None)  # only a condition, for machines that have a card
-        return least
+        asked = (words for record in self.records for words in (*record.depends, *record.constrains))
+        return least_of(asked, self.accelerator)
 
     def write(self, path: Path) -> None:
         """Write the lock to `path`; the same packages are the same bytes, wherever and whenever they were solved."""
@@ -120,15 +115,6 @@ def read_lock(path: Path, spec: Spec, *, local: Path | None = None, also: Sequen
     channels = tuple(str(channel) for channel in environment.channels())
     together = tuple(sorted([*records, *joined], key=name_of))
     return Lock(spec.platform, spec.accelerator, channels, together, tuple(also))
-
-
-def greatest(asked: Iterable[str]) -> dict[str, str]:
-    """Return the greatest lower bound for each virtual package that occurs in `asked`."""
-    greatest: dict[str, str] = {}
-    for words in asked:
-        for name, version in _LEAST.findall(words):
-            greatest[name] = max(version, greatest.get(name, "0"), key=Version)
-    return greatest
 
 
 def name_of(record: rattler.RepoDataRecord) -> str:

@@ -58,6 +58,16 @@ def placeholders(prefix: Path) -> dict[str, tuple[bytes, ...]]:
     }
 
 
+def digests(prefix: Path) -> dict[str, str]:
+    """Return the sha256 of each file that was installed as its package brought it, as the package says it."""
+    return {
+        row["_path"]: row["sha256"]
+        for record in records(prefix)
+        for row in _paths(record)
+        if row.get("sha256") and not row.get("prefix_placeholder")
+    }
+
+
 def plain_record(record: Mapping[str, Any], channel: str) -> bytes:
     """Return a record without times, folders and secrets of this machine; `channel` stands for its local channels."""
     plain = {key: value for key, value in record.items() if key not in _OF_THIS_MACHINE}

@@ -28,8 +28,8 @@ def write_release(
 ) -> None:
     """Write what a release page shows of `resources` into `folder`, each file's name beginning with `name`.
 
-    Raises NotBuilt where nothing was verified, VerificationFailed where a check did not pass, or where the resources
-    are not those that were looked at.
+    Raises NotBuilt where nothing was verified, VerificationFailed where a check did not pass, where the resources are
+    not those that were looked at, or where a place was not made though Linux can make all of them.
     """
     if not verification.exists():
         raise NotBuilt(verification, "verify")
@@ -38,6 +38,9 @@ def write_release(
     if report["failed"] or report["runtime"] != manifest["runtime"]:
         found = f"{report['failed']} failed" if report["failed"] else f"of runtime {report['runtime']}"
         raise VerificationFailed(resources, [f"{verification.name}: {found}"])
+    missing = [f"{looked['place']}: {looked['refusal']}" for looked in report["places"] if looked["refusal"]]
+    if missing and manifest["platform"].startswith("linux-"):
+        raise VerificationFailed(resources, missing)
     with replaced(folder) as unfinished:
         with (
             Parts(unfinished, f"{name}.tar", part_size) as parts,

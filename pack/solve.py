@@ -12,7 +12,8 @@ from rattler.package import BuildString
 
 from launcher.platforms import Platform
 from pack.errors import ChannelUnreachable, PackageUnknown, SpecUnsolvable
-from pack.lock import LOCAL_URL, Lock, greatest, name_of
+from pack.floor import greatest
+from pack.lock import LOCAL_URL, Lock, name_of
 from pack.spec import LOCAL, Accelerator, Spec
 
 if TYPE_CHECKING:

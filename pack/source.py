@@ -20,7 +20,8 @@ class Source:
     """A file, link or folder to be archived; `package` is the conda package it came with, "" for conda-pack's own.
 
     A file's bytes are `content` where that is set, else those of the file `at`. `forbidden` are byte strings that
-    must not occur in it, since nothing would rewrite them where it is installed.
+    must not occur in it, since nothing would rewrite them where it is installed. `sha256` is what its package says
+    of its bytes, "" where it says nothing.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Source:
     content: bytes | None = None
     relocated: bool = False
     forbidden: tuple[bytes, ...] = ()
+    sha256: str = ""
 
     def size(self) -> int:
         """Return the bytes of a file, 0 of all else; raise SourceChanged where it has gone."""

@@ -120,8 +120,11 @@ def _add_bytes(source: Source, size: int, frames: _Frames, machine_paths: Sequen
         frames.add(chunk)
     if done != size:
         raise SourceChanged(source.path, f"it had {size} bytes, and now has {'more' if done > size else done}")
+    sha256 = digest.hexdigest()
+    if source.sha256 not in {"", sha256}:
+        raise SourceChanged(source.path, "its bytes are not those that its package brought")
     frames.add(bytes(-size % _BLOCK))
-    return digest.hexdigest()
+    return sha256
 
 
 def compression(level: int, frame_size: int, length: int) -> zstandard.ZstdCompressionParameters:

@@ -48,6 +48,13 @@ class Lock:
         text = os.pread(self._descriptor, 32, 0).strip()
         return int(text) if text.isdigit() else None
 
+    def is_at(self, path: Path) -> bool:
+        """Whether the file is still the one at `path`: others lock another file once it has been removed."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), path.stat())
+        except FileNotFoundError:
+            return False
+
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What a child process has to inherit to hold the lock as long as it lives, even when this one is killed."""
@@ -178,13 +185,20 @@ def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     """Start a program whose standard input ends when this process has, or the program that this one becomes.
 
     It is nobody's child, so that whatever this process becomes has none that it does not know, and it yields the
-    processor and the disk to all others. Raises OSError where the system refuses.
+    processor and the disk to all others. Returns once it runs; raises OSError where the system refuses.
     """
     reading, writing = os.pipe()
+    hearing, telling = os.pipe()  # ends with exec, and says before that what kept it from coming
     if middle := os.fork():
         os.close(reading)
-        os.set_inheritable(writing, True)  # noqa: FBT003
+        os.close(telling)
         os.waitpid(middle, 0)
+        refusal = os.read(hearing, 16)
+        os.close(hearing)
+        if refusal:
+            os.close(writing)
+            raise OSError(int(refusal), os.strerror(int(refusal)))
+        os.set_inheritable(writing, True)  # noqa: FBT003
         return
     try:
         if os.fork() == 0:
@@ -195,6 +209,8 @@ def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
             os.dup2(quiet, 2)
             os.nice(_BEHIND)
             os.execve(argv[0], list(argv), dict(environment))  # noqa: S606 -- as in become
+    except OSError as error:
+        os.write(telling, b"%d" % (error.errno or 0))
     finally:
         os._exit(0)
 

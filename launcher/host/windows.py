@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 assert sys.platform == "win32"
 
 _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
+# Handles have 64 bits, and ctypes gives and takes 32 where nothing is said: this process's own is the number -1.
+_kernel32.GetCurrentProcess.restype = wintypes.HANDLE
+_kernel32.GetStdHandle.argtypes, _kernel32.GetStdHandle.restype = (wintypes.DWORD,), wintypes.HANDLE
+_kernel32.GetFileType.argtypes = (wintypes.HANDLE,)
+_kernel32.PeekNamedPipe.argtypes = (wintypes.HANDLE, ctypes.c_void_p, wintypes.DWORD, *[ctypes.c_void_p] * 3)
+_kernel32.CreateJobObjectW.argtypes = (ctypes.c_void_p, wintypes.LPCWSTR)
+_kernel32.CreateJobObjectW.restype = wintypes.HANDLE
+_kernel32.SetInformationJobObject.argtypes = (wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD)
+_kernel32.AssignProcessToJobObject.argtypes = (wintypes.HANDLE, wintypes.HANDLE)
 _LOCKFILE_FAIL_IMMEDIATELY, _LOCKFILE_EXCLUSIVE_LOCK = 1, 2
 _ERROR_LOCK_VIOLATION = 33
 _LOCKED_BYTE = 1 << 30  # far behind the PID: a locked range cannot be read by others
@@ -103,6 +112,10 @@ class Lock:
         text = os.read(self._descriptor, 32).strip()
         return int(text) if text.isdigit() else None
 
+    def is_at(self, _path: Path) -> bool:
+        """Return True: here nobody can remove a file that is open."""
+        return True
+
     @property
     def descriptors(self) -> tuple[int, ...]:
         """Nothing: here a lock belongs to one process, and a child cannot hold it on."""
@@ -171,7 +184,7 @@ def end_with_stdin(last_words: str, status: int) -> None:
 
     Nothing is read: it is the backend's to read. Once the backend runs, it does the watching.
     """
-    handle = _kernel32.GetStdHandle(wintypes.DWORD(_STD_INPUT_HANDLE))
+    handle = _kernel32.GetStdHandle(_STD_INPUT_HANDLE)
     if _kernel32.GetFileType(handle) != _FILE_TYPE_PIPE:
         return
 
@@ -212,7 +225,7 @@ def spawn_behind(argv: Sequence[str], environment: Mapping[str, str]) -> None:
 def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Run another program in this one's place: it dies with us, gets our signals, and its exit status is ours.
 
-    Raises OSError where the system refuses.
+    It has our standard streams, and our console where we have one. Raises OSError where the system refuses.
     """
     _die_together()
     # The console sends Ctrl-C and Ctrl-Break to the child too: it decides, we wait for what it decides.
@@ -221,8 +234,27 @@ def become(argv: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     # PyInstaller's bootloader set a DLL directory of its own, which children would inherit.
     _kernel32.SetDllDirectoryW(None)
     _over.set()
-    with subprocess.Popen(list(argv), env=dict(environment), creationflags=subprocess.CREATE_NO_WINDOW) as child:
+    # A console of the child's own, which nobody sees, would take Ctrl-C from it; without any it would open a window.
+    has_console = _kernel32.GetConsoleProcessList(ctypes.byref(wintypes.DWORD()), 1)
+    stdin, stdout, stderr = map(_inherited, range(3))
+    with subprocess.Popen(
+        list(argv),
+        env=dict(environment),
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+        creationflags=0 if has_console else subprocess.CREATE_NO_WINDOW,
+    ) as child:
         sys.exit(child.wait())
+
+
+def _inherited(descriptor: int) -> int:
+    """Return one of this process's own streams for a child, which gets only those named; nothing where it has none."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return subprocess.DEVNULL
+    return descriptor
 
 
 def _die_together() -> None:

@@ -85,11 +85,12 @@ class FailingDisk(Disk):
 
 
 class PowerCut(FailingDisk):
-    """A failing disk that knows which files never reached it: what was not flushed when the power went."""
+    """A failing disk that knows what never reached it: bytes and names that were not flushed when the power went."""
 
     def __init__(self, last: int, *, halves: bool) -> None:
         super().__init__(last, halves=halves)
         self._unflushed: set[Path] = set()
+        self._renamed: list[tuple[Path, bytes | None]] = []  # files whose names changed, with what was there before
 
     def create(self, path: AnyPath, content: bytes | memoryview, mode: int) -> None:
         self._unflushed.add(Path(path))
@@ -104,10 +105,23 @@ class PowerCut(FailingDisk):
         super().note(path, content)
 
     def replace(self, path: Path, target: Path) -> None:
+        before = [(name, _content(name)) for name in (path, target)]
         super().replace(path, target)
         # The worst there can be: of the files that were not flushed the journal alone reached the disk.
-        if path in self._unflushed and target.suffix != ".journal":
-            self._unflushed.add(target)
+        if target.suffix != ".journal":
+            self._renamed += before
+            if path in self._unflushed:
+                self._unflushed.add(target)
+
+    def remove(self, path: AnyPath) -> None:
+        before = _content(Path(path))
+        super().remove(path)
+        if before is not None:
+            self._renamed.append((Path(path), before))
+
+    def flush_folder(self, path: Path) -> None:
+        super().flush_folder(path)
+        self._renamed = [(name, before) for name, before in self._renamed if name.parent != path]
 
     def flush(self, path: Path) -> None:
         super().flush(path)
@@ -116,12 +130,25 @@ class PowerCut(FailingDisk):
     def flush_all(self, root: Path, files: Iterable[Path]) -> None:
         super().flush_all(root, ())
         self._unflushed.difference_update(files)
+        self._renamed.clear()
 
     def lose(self) -> None:
-        """Leave zeros where bytes never reached the disk, in files of their full size: what a file system may do."""
+        """Leave zeros where bytes never reached the disk, in files of their full size: what a file system may do.
+
+        A file that was removed or renamed in a folder that was not flushed since is there again, under its old name.
+        """
         for path in self._unflushed:
             if path.is_file() and not path.is_symlink():
                 path.write_bytes(bytes(path.stat().st_size))
+        for path, before in reversed(self._renamed):
+            if before is not None and path.parent.is_dir():
+                path.write_bytes(before)
+            elif before is None:
+                path.unlink(missing_ok=True)
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() and not path.is_symlink() else None
 
 
 class Rebooted(Disk):

@@ -49,6 +49,27 @@ def packages(version: str = "1.0", ballast: int = 300_000) -> list[Package]:
     ]
 
 
+def gated_packages(gate: Path) -> list[Package]:
+    """Return a small runtime's packages, with an interpreter that waits at `gate`, while that is a pipe.
+
+    conda-unpack is then as slow as the test wants.
+    """
+    return [
+        dataclasses.replace(
+            package, files={**package.files, "bin/python3.11": _gated(package.files["bin/python3.11"], gate)}
+        )
+        if package.name == "python"
+        else package
+        for package in packages()
+    ]
+
+
+def _gated(interpreter: str | bytes, gate: Path) -> str:
+    assert isinstance(interpreter, str)
+    first, rest = interpreter.split("\n", 1)
+    return f'{first}\nif [ -p "{gate}" ]; then read line < "{gate}"; fi\n{rest}'
+
+
 @dataclasses.dataclass(frozen=True)
 class Answer:
     """What a launcher said, and how it ended."""

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 from contextlib import contextmanager, suppress
 from subprocess import TimeoutExpired
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 import pytest
 
+from launcher.cli import parse
+from launcher.host import spawn_behind
+from launcher.start import start
 from tests.builders.backend import wait_until
-from tests.builders.installed import Packed
+from tests.builders.installed import Packed, scene
 from tests.builders.launching import ask, packages, running, tree, wait_for
 from tests.builders.runtime import make_resources
 
@@ -204,6 +209,61 @@ def test_repair_and_verify_say_that_only_the_core_is_there(large: Packed, tmp_pa
     repaired = ask(large.resources, home, "--repair").last("result")
     assert (repaired["did"], repaired["found"]) == ("restored", "core")
     assert ask(large.resources, home, "--verify").status == 0
+
+
+def test_why_the_rest_does_not_come_is_left_for_the_backend_until_it_does(large: Packed, tmp_path: Path) -> None:
+    home, progress = tmp_path / "home", tmp_path / "home/progress.json"
+    core_only(large, home)
+    harmed = shutil.copytree(large.resources, tmp_path / "harmed")
+    with (harmed / "runtime.tar.zst").open("r+b") as archive:
+        archive.seek(-1000, os.SEEK_END)
+        archive.write(bytes(1000))
+    with running(harmed, home) as launcher:
+        wait_for(launcher, "listening")
+        wait_until(lambda: "problem" in told(progress), "the problem is told")
+        wait_for_nobody(home)
+    problem = told(progress)["problem"]
+    assert (problem["code"], problem["remedy"][:9]) == ("archive-damaged", "Reinstall")
+    with running(large.resources, home) as launcher:
+        wait_for(launcher, "listening")
+        assert "problem" not in told(progress)
+        wait_for_whole(large, home)
+        wait_until(lambda: not progress.exists(), "nothing is told any more")
+
+
+def told(progress: Path) -> dict[str, Any]:
+    """Return what progress.json holds, nothing while it is written or not there."""
+    try:
+        found: dict[str, Any] = json.loads(progress.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found
+
+
+def test_a_backend_starts_where_the_system_takes_no_second_launcher(
+    large: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Become(BaseException):
+        """From here on the process would be the backend."""
+
+    def become(*_: object) -> NoReturn:
+        raise Become
+
+    def refuse(*_: object) -> NoReturn:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    core_only(large, tmp_path / "home")
+    monkeypatch.setattr("launcher.host.become", become)
+    monkeypatch.setattr("launcher.host.spawn_behind", refuse)
+    with pytest.raises(Become):
+        start(scene(large.resources, tmp_path / "home"), parse([], "1.0"))
+    problem = told(tmp_path / "home/progress.json")["problem"]
+    assert (problem["code"], os.strerror(errno.EAGAIN) in problem["message"]) == ("blocked-by-system", True)
+
+
+def test_a_second_launcher_that_cannot_be_executed_is_an_error_here() -> None:
+    with pytest.raises(FileNotFoundError):
+        spawn_behind(["/nowhere/peft_engine"], {})
 
 
 def test_a_harmed_core_is_mended_before_the_backend_starts(large: Packed, tmp_path: Path) -> None:

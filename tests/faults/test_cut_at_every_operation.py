@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from launcher.disk import Disk
 from launcher.plan import Launch, Ready
 from launcher.survey import survey_quickly
-from launcher.whole import make_surely_whole, make_whole
+from launcher.whole import make_startable, make_surely_whole, make_whole
 from tests.builders.disks import FailingDisk, PlugPulledError, PowerCut, Rebooted
 from tests.builders.installed import scene
 from tests.builders.launching import tree
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from launcher.disk import Disk
     from tests.builders.installed import Packed
 
 
@@ -33,6 +33,22 @@ def cuts(work: Callable[[Disk], Any], *, halves: bool) -> Iterator[int]:
             yield number
         else:
             return
+
+
+def power_cuts(work: Callable[[Disk], Any], *, halves: bool) -> Iterator[int]:
+    """Do the same, and lose what has not reached the disk each time, also when the work has come to its end."""
+    number, cut = 0, True
+    while cut:
+        number += 1
+        disk = PowerCut(number, halves=halves)
+        try:
+            work(disk)
+        except PlugPulledError:
+            cut = True
+        else:
+            cut = False
+        disk.lose()
+        yield number
 
 
 @pytest.mark.parametrize("halves", [False, True], ids=["cut", "half written"])
@@ -84,23 +100,55 @@ class TestCutAtEveryOperation:
         self, halves: bool, packed: Packed, tmp_path: Path
     ) -> None:
         whole = self.fresh(packed, tmp_path)
+        home = tmp_path / "home"
         number = 0
-        while True:
-            home = tmp_path / "home"
-            number += 1
-            disk = PowerCut(number, halves=halves)
-            try:
-                make_whole(scene(packed.resources, home, disk))
-            except PlugPulledError:
-                disk.lose()
-                make_whole(scene(packed.resources, home, Rebooted()))
-                self.demand_ready(packed, home, whole)
-                shutil.rmtree(home)
-            else:
-                break
-        disk.lose()
-        self.demand_ready(packed, home, whole)
+        for number in power_cuts(lambda disk: make_whole(scene(packed.resources, home, disk)), halves=halves):  # noqa: B007
+            make_whole(scene(packed.resources, home, Rebooted()))
+            self.demand_ready(packed, home, whole)
+            shutil.rmtree(home)
         assert number > 40
+
+    def test_a_first_start_is_finished_by_the_next(self, halves: bool, packed: Packed, tmp_path: Path) -> None:
+        whole = self.fresh(packed, tmp_path)
+        home = tmp_path / "home"
+        moments = 0
+        for moments in cuts(lambda disk: self.start(packed, home, disk), halves=halves):  # noqa: B007
+            self.start(packed, home, Disk())
+            self.demand_ready(packed, home, whole)
+            shutil.rmtree(home)
+        assert moments > 40
+
+    def test_of_a_first_start_whose_power_goes_only_what_was_flushed_is_believed(
+        self, halves: bool, packed: Packed, tmp_path: Path
+    ) -> None:
+        whole = self.fresh(packed, tmp_path)
+        home = tmp_path / "home"
+        for _ in power_cuts(lambda disk: self.start(packed, home, disk), halves=halves):
+            self.start(packed, home, Rebooted())
+            self.demand_ready(packed, home, whole)
+            shutil.rmtree(home)
+
+    def start(self, packed: Packed, home: Path, disk: Disk) -> None:
+        """Do to the disk what a very first start does, and then the launcher behind it."""
+        make_startable(scene(packed.resources, home, disk))
+        make_whole(scene(packed.resources, home, disk))
+
+    def test_of_a_repair_whose_power_goes_no_receipt_comes_back_that_says_more_than_is_there(
+        self, halves: bool, packed: Packed, tmp_path: Path
+    ) -> None:
+        whole = self.fresh(packed, tmp_path)
+        home = tmp_path / "home"
+
+        def mend(disk: Disk) -> None:
+            make_whole(scene(packed.resources, home))
+            # What a start sees at a glance, and no more once something stands in its place.
+            (packed.slot(home) / "bin/python3.11").unlink()
+            make_whole(scene(packed.resources, home, disk))
+
+        for _ in power_cuts(mend, halves=halves):
+            make_whole(scene(packed.resources, home, Rebooted()))
+            self.demand_ready(packed, home, whole)
+            shutil.rmtree(home)
 
     def fresh(self, packed: Packed, tmp_path: Path) -> dict[str, tuple[str, int, str]]:
         make_whole(scene(packed.resources, tmp_path / "fresh"))

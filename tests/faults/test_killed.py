@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import random
 import shutil
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.builders.installed import Packed
-from tests.builders.launching import ask, packages, running, tree, wait_for
+from tests.builders.launching import ask, gated_packages, packages, running, tree, wait_for
 from tests.builders.prefix import SITE, Package
 from tests.builders.runtime import make_resources
 
@@ -89,18 +88,9 @@ def test_killed_while_it_repairs_then_started_again(many: Packed, tmp_path: Path
 
 
 def test_a_start_waits_for_the_conda_unpack_of_a_killed_launcher(tmp_path: Path) -> None:
-    # The interpreter blocks on a pipe before it does what it is told: conda-unpack is then as slow as the test wants.
     gate = tmp_path / "gate"
-    slow = [
-        dataclasses.replace(
-            package, files={**package.files, "bin/python3.11": _slow(package.files["bin/python3.11"], gate)}
-        )
-        if package.name == "python"
-        else package
-        for package in packages()
-    ]
     (tmp_path / "packed").mkdir()
-    packed = Packed(*make_resources(tmp_path / "packed", slow))
+    packed = Packed(*make_resources(tmp_path / "packed", gated_packages(gate)))
     os.mkfifo(gate)
     home = tmp_path / "home"
     with running(packed.resources, home, "--install") as first:
@@ -115,9 +105,3 @@ def test_a_start_waits_for_the_conda_unpack_of_a_killed_launcher(tmp_path: Path)
             wait_for(second, "installed")
             assert second.wait() == 0
     assert ask(packed.resources, home, "--verify").status == 0
-
-
-def _slow(interpreter: str | bytes, gate: Path) -> str:
-    assert isinstance(interpreter, str)
-    first, rest = interpreter.split("\n", 1)
-    return f'{first}\nif [ -p "{gate}" ]; then read line < "{gate}"; fi\n{rest}'

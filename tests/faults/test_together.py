@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from launcher.errors import HomeWithoutLocks
+from launcher.locks import backend_of, home_at_rest, home_to_ourselves, share_slot, slot_to_ourselves
 from launcher.whole import make_whole
 from tests.builders.installed import scene
 from tests.builders.launching import ask, running, wait_for
@@ -40,6 +42,9 @@ def test_the_killed_hold_nobody_up(packed: Packed, tmp_path: Path) -> None:
     with ExitStack() as stack:
         launchers = [stack.enter_context(running(packed.resources, home)) for _ in range(8)]
         for launcher in launchers[::2]:
+            # Its first word: it has come to the home's lock, and holds it or waits.
+            assert launcher.stdout is not None
+            assert launcher.stdout.readline()
             launcher.kill()
         for launcher in launchers[1::2]:
             assert wait_for(launcher, "listening")["pid"] == launcher.pid
@@ -75,6 +80,42 @@ def test_starts_and_repairs_at_once_never_fail_but_for_a_running_backend(packed:
                 assert launcher.stdout is not None
                 assert '"code": "busy"' in launcher.stdout.read()
     assert ask(packed.resources, home, "--verify").status == 0
+
+
+def test_who_looks_whether_a_backend_runs_is_never_taken_for_one_nor_in_anybodys_way(
+    packed: Packed, tmp_path: Path
+) -> None:
+    at = scene(packed.resources, tmp_path / "home")
+    make_whole(at)
+    name = packed.manifest.slot_name
+    (at.home.slot_lock(name)).write_text("4711\n")
+
+    def glance(_: int) -> int | None:
+        return backend_of(at.home, name)
+
+    def start(_: int) -> bool:
+        with home_at_rest(at.home, wait=True):
+            lock = share_slot(at.home, name)
+        if lock is not None:
+            lock.release()
+        return lock is not None
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(glance, range(500))) == {None}
+        glances = [pool.submit(glance, number) for number in range(500)]
+        assert all(map(start, range(500)))
+        for look in glances:
+            look.result()
+
+
+def test_a_slot_that_somebody_changes_runs_no_backend(packed: Packed, tmp_path: Path) -> None:
+    at = scene(packed.resources, tmp_path / "home")
+    make_whole(at)
+    name = packed.manifest.slot_name
+    at.home.slot_lock(name).write_text("4711\n")
+    at.home.progress.write_text("{}")  # as one who was killed has left it
+    with home_to_ourselves(at.home, at.report), slot_to_ourselves(at.home, name):
+        assert backend_of(at.home, name) is None
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])

@@ -17,6 +17,7 @@ from launcher.paths import check_paths
 from launcher.platforms import Platform
 from launcher.receipt import Extent, Receipt
 from launcher.variables import Variable
+from tests.builders.documents import places, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,28 +68,6 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=8,
 )
-
-
-def places(document: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Return the way to every value of a document."""
-    found = [path]
-    members = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
-    for key, value in members:
-        found += places(value, (*path, key))
-    return found
-
-
-def replaced(document: object, path: tuple[str | int, ...], value: object) -> object:
-    if not path:
-        return value
-    whole: Any = copy.deepcopy(document)
-    inner = whole
-    for key in path[:-1]:
-        inner = inner[key]
-    inner[path[-1]] = value
-    return whole
 
 
 def without(document: object, path: tuple[str | int, ...]) -> object:

@@ -20,9 +20,9 @@ LAYERS = [
     ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt",
               "variables"}),
     ("pure", {"environ", "plan", "redact"}),
-    ("effects", {"acts", "attempt", "disk", "home", "host", "journal", "locks", "move", "preflight", "record",
-                 "relocate", "report", "resources", "restore", "run", "start", "support", "surroundings", "survey",
-                 "trust", "whole"}),
+    ("effects", {"acts", "attempt", "disk", "home", "host", "journal", "locks", "move", "preflight", "progress",
+                 "record", "relocate", "report", "resources", "restore", "run", "start", "support", "surroundings",
+                 "survey", "trust", "whole"}),
     ("edge", {"cli", "__main__"}),
 ]  # fmt: skip
 # What the reader of archives lends to their writer.

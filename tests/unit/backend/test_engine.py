@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backend import engine
 from backend.documents import read_object
-from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Part, judge
+from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Part, Problem, judge
 from backend.errors import EngineArriving
 from tests.builders.backend import DEADLINE, Backend, running_backend
 
@@ -45,6 +45,12 @@ def test_a_receipt_for_the_whole_means_ready(receipt: dict[str, Any]) -> None:
 def test_a_receipt_for_the_core_means_that_the_rest_arrives() -> None:
     found = judge({"part": "core"}, {"done": 1, "total": 2, "unit": "bytes"}, silent_seconds=0)
     assert found == Engine(part=Part.CORE, state=Arrival.ARRIVING, done=1, total=2, unit="bytes")
+
+
+def test_why_the_rest_does_not_come_is_said_at_once() -> None:
+    problem = {"code": "disk-full", "message": "The disk is too full.", "remedy": "Free some room."}
+    found = judge({"part": "core"}, {"problem": problem}, silent_seconds=0)
+    assert found == Engine(part=Part.CORE, state=Arrival.STALLED, problem=Problem(**problem))
 
 
 def test_without_a_receipt_the_runtime_is_not_whole() -> None:
@@ -116,6 +122,7 @@ def test_the_server_shows_how_far_the_rest_has_come(arriving: tuple[Backend, Pat
         "done": 5,
         "total": 9,
         "unit": "bytes",
+        "problem": None,
     }
     write(receipt, {"part": "whole"})
     assert backend.get("/api/engine").json()["part"] == "whole"

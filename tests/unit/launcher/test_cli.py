@@ -23,9 +23,9 @@ def test_each_act_is_an_option(act: Act) -> None:
 
 
 def test_an_act_that_needs_a_place_is_an_option_with_one() -> None:
-    for act in (Act.MOVE_HOME, Act.SUPPORT_REPORT):
-        request = parse([f"--{act}", "D:/studio"], "1.0")
-        assert (request.act, request.target) == (act, Path("D:/studio"))
+    moving, reporting = (parse([f"--{act}", "D:/studio"], "1.0") for act in (Act.MOVE_HOME, Act.SUPPORT_REPORT))
+    assert (moving.act, moving.move_to, moving.report_file) == (Act.MOVE_HOME, Path("D:/studio"), None)
+    assert (reporting.act, reporting.move_to, reporting.report_file) == (Act.SUPPORT_REPORT, None, Path("D:/studio"))
 
 
 def test_places_and_conversation() -> None:

@@ -70,6 +70,18 @@ def test_a_home_in_a_folder_that_is_closed_to_us_is_named(packed: Packed, tmp_pa
     closed.chmod(0o755)
 
 
+@pytest.mark.parametrize("name", ["rt", "receipts"])
+def test_a_folder_of_the_home_that_is_closed_to_us_is_named(name: str, packed: Packed, installed: Path) -> None:
+    (installed / name).chmod(0)
+    for arguments in ([], ["--install"], ["--repair"], ["--remove"], ["--move-home", f"{installed} 2"]):
+        answer = ask(packed.resources, installed, *arguments)
+        assert answer.code == "home-not-writable", arguments
+        assert "Permission denied" in answer.last("failed")["message"]
+    for arguments in (["--verify"], ["--status"]):
+        assert ask(packed.resources, installed, *arguments).status in {0, 86, 89}
+    (installed / name).chmod(0o755)
+
+
 @pytest.mark.root
 def test_a_read_only_disk_is_named(packed: Packed, home: Path) -> None:
     with mounted(home, "size=1m,ro"):

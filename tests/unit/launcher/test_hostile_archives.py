@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from launcher.errors import ArchiveDamaged, ManifestInvalid
-from launcher.manifest import FRAME_LIMIT, Index
+from launcher.manifest import FRAME_LIMIT, Index, room_of
 from launcher.platforms import Platform
 from launcher.whole import make_whole
 from tests.builders.installed import Packed, scene
@@ -168,8 +168,9 @@ class TestAFrameThatIsNotWhatTheIndexSays:
         digest = hashlib.sha256(packed).hexdigest()
         header = json.loads((resources / "manifest.json").read_bytes())
         header["parts"] = [{"name": "runtime.tar.zst", "size": len(packed), "sha256": digest}]
-        (resources / "manifest.json").write_text(json.dumps(header))
         size = length or 1000
+        header |= {"entries": 1, "core": 1, "longestPath": len("evil"), "disk": room_of(size)}
+        (resources / "manifest.json").write_text(json.dumps(header))
         rewrite_index(
             resources,
             lambda document: document.update(

@@ -74,14 +74,41 @@ def test_quiet_leaves_answers_and_errors() -> None:
     )
 
 
-def test_steps_come_no_more_than_ten_times_a_second_and_the_last_one_always() -> None:
+class Clock:
+    """A clock that goes on as the test says."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", clock)
+    return clock
+
+
+def test_steps_come_no_more_than_ten_times_a_second_and_the_last_one_always(clock: Clock) -> None:
     made, answer, _ = report(as_json=True)
     progress = made.step("verify", "bytes")
-    for done in range(1001):
-        progress(done, 1000)
+    for done in range(300):
+        progress(done, 300)
+        clock.now += 1 / 128
+    progress(300, 300)
     shown = [json.loads(line)["done"] for line in answer.getvalue().splitlines()]
-    assert (shown[0], shown[-1]) == (0, 1000)
-    assert len(shown) < 100
+    # Every 13th of these is the first to come a tenth of a second after another.
+    assert shown == [*range(0, 300, 13), 300]
+
+
+def test_a_bar_tells_the_rate_and_the_time_left(clock: Clock) -> None:
+    made, _, talk = report(talk=Terminal())
+    progress = made.step("unpack", "bytes")
+    clock.now += 4
+    progress(500_000_000, 2_000_000_000)
+    assert talk.getvalue().endswith("500.0 MB of 2.00 GB, 125.0 MB/s, 12 s left")
 
 
 def test_a_step_is_complete_once() -> None:

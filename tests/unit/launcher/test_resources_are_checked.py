@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from launcher.__main__ import main
 from launcher.errors import ManifestInvalid
 from launcher.manifest import FRAME_LIMIT, INDEX_LIMIT, SCHEMA
 from launcher.platforms import Platform
@@ -42,6 +43,21 @@ def remove(*paths: Path) -> None:
 def make_folder_of(path: Path) -> None:
     path.unlink()
     path.mkdir()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--status"]], ids=["start", "status"])
+def test_a_computer_for_which_no_engine_is_built_is_named(
+    arguments: list[str],
+    packed: Packed,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert main(["--json", "--resources", str(packed.resources), "--home", str(home), *arguments], {}) == 84
+    failed = json.loads(capsys.readouterr().out)
+    assert failed["code"] == "wrong-platform"
+    assert failed["message"].endswith("this computer is linux-riscv64.")
 
 
 HARM: dict[str, tuple[Callable[[Path], object], str, str]] = {

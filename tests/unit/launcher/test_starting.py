@@ -62,6 +62,13 @@ def test_a_later_start_reads_neither_the_archive_nor_its_index(packed: Packed, i
     assert [event["event"] for event in answer.events] == ["starting", "listening", "ended"]
 
 
+def test_an_interpreter_that_may_not_be_run_is_mended_first(packed: Packed, installed: Path) -> None:
+    (packed.slot(installed) / "bin/python3.11").chmod(0o644)
+    answer = ask(packed.resources, installed)
+    assert answer.states == ["damaged"]
+    assert answer.last("listening")
+
+
 def test_a_later_start_imports_nothing_that_only_an_install_needs(packed: Packed, installed: Path) -> None:
     log = subprocess.run(
         command(packed.resources, installed),
@@ -129,11 +136,10 @@ def test_a_missing_interpreter_is_restored_by_a_plain_start(packed: Packed, inst
 
 
 def test_a_program_that_the_system_refuses_to_start_is_named(packed: Packed, installed: Path) -> None:
-    program = packed.slot(installed) / "bin/python3.11"
-    program.chmod(0o644)
+    (packed.slot(installed) / "bin/python3.11").write_bytes(b"of another kind of computer")
     answer = ask(packed.resources, installed)
     assert answer.code == "blocked-by-system"
-    assert "bin/python: Permission denied" in answer.last("failed")["message"]
+    assert "bin/python: Exec format error" in answer.last("failed")["message"]
 
 
 class TestABackendThatEndsBeforeItListens:

@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import conda_pack.core
 import pytest
 
 from launcher.platforms import Platform
 from launcher.resources import Resources
-from pack.archive import build_archive, floor_of, machine_folders
+from pack.archive import build_archive, machine_folders
 from pack.errors import MachinePathFound, SourceChanged, UnsafeEntries
 from pack.progress import silent
 from tests.builders.prefix import Package, make_prefix, small_packages
@@ -165,6 +166,34 @@ def test_a_file_that_vanishes_while_packing_leaves_the_archive_of_before(tmp_pat
     assert not (tmp_path / "archive.new").exists()
 
 
+def test_a_file_that_is_rewritten_in_its_size_while_packing_fails_by_name(tmp_path: Path) -> None:
+    prefix = make_prefix(tmp_path, small_packages())
+    (ballast,) = (tmp_path / "pkgs").rglob("ballast.bin")
+
+    def rewrite(what: str, done: int, total: int) -> None:
+        if (what, done) == ("collect", total):
+            ballast.write_bytes(bytes(ballast.stat().st_size))
+
+    with pytest.raises(SourceChanged, match=r"lib/ballast\.bin .* its bytes are not those that its package brought"):
+        archive(tmp_path, prefix, progress=rewrite)
+
+
+def test_a_file_that_vanishes_while_it_is_looked_for_fails_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = make_prefix(tmp_path, small_packages())
+    add = conda_pack.core.Packer.add
+
+    def vanish(packer: conda_pack.core.Packer, file: conda_pack.core.File) -> None:
+        if file.target == "lib/ballast.bin":
+            Path(file.source).unlink()
+        add(packer, file)
+
+    monkeypatch.setattr("conda_pack.core.Packer.add", vanish)
+    with pytest.raises(SourceChanged, match=r"lib/ballast\.bin .* it has gone"):
+        archive(tmp_path, prefix)
+
+
 def test_a_path_of_this_machine_is_refused_by_name(tmp_path: Path) -> None:
     leak = Package("leak", "1.0", {"etc/leak.conf": f"here = {tmp_path}/secret\n"})
     with pytest.raises(MachinePathFound, match=r"^etc/leak\.conf holds the path"):
@@ -180,25 +209,14 @@ def test_the_folders_of_this_machine_are_the_build_and_the_interpreter(monkeypat
     assert machine_folders(build_folder) == [build_folder]
 
 
-def test_the_floor_is_the_highest_that_any_package_asks_for() -> None:
-    found = floor_of([
-        {"depends": ["__glibc >=2.17,<3.0.a0", "python 3.11.*"]},
-        {"depends": ["__glibc >=2.28"], "constrains": ["__osx >=11.0", "__cuda  >=12.9"]},
-        {"depends": ["__glibc >=2.9"]},
-    ])  # fmt: skip
-    assert (found.glibc, found.macos, found.cuda_driver) == ("2.28", "11.0", "525")
-
-
 def test_the_floor_is_no_lower_than_what_the_stub_asks_for(tmp_path: Path) -> None:
     assert build(tmp_path / "a", stub_needs=["__glibc >=2.99"]).floor.glibc == "2.99"
     assert build(tmp_path / "b", stub_needs=["__glibc >=2.5"]).floor.glibc == "2.17"
 
 
-def test_an_environment_that_asks_for_nothing_has_no_floor() -> None:
-    found = floor_of([{"depends": ["python"]}])
-    assert (found.glibc, found.macos, found.cuda_driver) == (None, None, None)
-
-
-def test_a_cuda_of_the_future_is_no_guess() -> None:
-    with pytest.raises(KeyError, match="99"):
-        floor_of([{"depends": ["__cuda >=99.1"]}])
+@pytest.mark.parametrize(("accelerator", "driver"), [("cuda", "525"), ("cpu", None)])
+def test_a_driver_is_asked_for_where_the_accelerator_needs_one(
+    accelerator: str, driver: str | None, tmp_path: Path
+) -> None:
+    manifest = build(tmp_path, stub_needs=["__cuda >=12.9"], accelerator=accelerator)
+    assert manifest.floor.cuda_driver == driver

@@ -25,8 +25,15 @@ def built(tmp_path: Path) -> Path:
     (resources / "peft_engine").write_text("#!/bin/sh\n")
     (resources / "peft_engine").chmod(0o755)
     (resources / "link").symlink_to("peft_engine")
-    (tmp_path / "verify.json").write_text(json.dumps({"failed": 0, "runtime": manifest.runtime}))
+    note(tmp_path, runtime=manifest.runtime)
     return tmp_path
+
+
+def note(built: Path, *, failed: int = 0, runtime: str | None = None, refusal: str = "") -> None:
+    """Leave the report of a verification, of the resources' own runtime unless another is given."""
+    runtime = runtime or json.loads((built / "resources" / MANIFEST_NAME).read_text())["runtime"]
+    places = [{"place": "no network", "checks": [], "refusal": refusal}]
+    (built / "verify.json").write_text(json.dumps({"failed": failed, "runtime": runtime, "places": places}))
 
 
 def release(built: Path, folder: Path | None = None, part_size: int = 150_000) -> Path:
@@ -75,14 +82,27 @@ def test_the_same_resources_make_the_same_release(built: Path, tmp_path: Path) -
 
 
 def test_nothing_that_did_not_pass_is_released(built: Path) -> None:
-    runtime = json.loads((built / "resources" / MANIFEST_NAME).read_text())["runtime"]
-    (built / "verify.json").write_text(json.dumps({"failed": 2, "runtime": runtime}))
+    note(built, failed=2)
     with pytest.raises(VerificationFailed, match=r"verify\.json: 2 failed"):
         release(built)
-    (built / "verify.json").write_text(json.dumps({"failed": 0, "runtime": "0" * 64}))
+    note(built, runtime="0" * 64)
     with pytest.raises(VerificationFailed, match="of runtime 0000"):
         release(built)
     (built / "verify.json").unlink()
     with pytest.raises(NotBuilt, match=r"verify\.json is not there yet"):
         release(built)
     assert not (built / "release").exists()
+
+
+@pytest.mark.parametrize(("platform", "is_released"), [("linux-64", False), ("linux-aarch64", False), ("win-64", True)])
+def test_nothing_is_released_for_linux_that_was_not_tried_in_every_place(
+    platform: str, is_released: bool, built: Path
+) -> None:
+    path = built / "resources" / MANIFEST_NAME
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"platform": platform}))
+    note(built, refusal="This machine does not let us make a namespace.")
+    if is_released:
+        assert release(built).exists()
+    else:
+        with pytest.raises(VerificationFailed, match="no network: This machine does not let us"):
+            release(built)
