@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from launcher.document import Node
+from launcher.value import Value
 
 if TYPE_CHECKING:
     from launcher.disk import Disk
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 LIMIT = 3  # starts in a row that end before they listen, and then no more
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Value):
     """Process `pid` was to become the backend of `runtime`, the start number `count` in a row without success."""
 
     runtime: str
@@ -52,7 +51,7 @@ def read_attempt(home: Home, manifest: Manifest) -> Attempt | None:
 
 def write_attempt(home: Home, attempt: Attempt, disk: Disk) -> None:
     """Leave the note; it need not outlive a power cut, which is no failure of the backend's."""
-    disk.note(home.attempt, json.dumps(asdict(attempt)).encode())
+    disk.note(home.attempt, json.dumps(attempt.as_dict()).encode())
 
 
 def withdraw_attempt(home: Home, disk: Disk) -> None:

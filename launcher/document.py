@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from launcher.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,8 +21,7 @@ class DocumentError(ValueError):
     """A document breaks its format; the text says where and how."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Value):
     """A JSON value and its place in the document."""
 
     value: object

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
+
+from launcher.value import Value
 
 VERSION = 1
 
@@ -11,8 +12,7 @@ StepName = Literal["check", "unpack", "relocate", "record", "verify", "restore",
 Unit = Literal["bytes", "entries", "steps"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Value):
     """Work goes on: `done` of `total`, in `unit`."""
 
     event: ClassVar[str] = "step"
@@ -22,16 +22,14 @@ class Step:
     unit: Unit
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(Value):
     """Another launcher, process `pid` where known, works on this home; this one waits for it."""
 
     event: ClassVar[str] = "waiting"
     pid: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrying(Value):
     """The last `count` starts, the last of them process `pid`, ended before the backend listened: all is checked."""
 
     event: ClassVar[str] = "retrying"
@@ -39,8 +37,7 @@ class Retrying:
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class Surveyed:
+class Surveyed(Value):
     """The state found, and the paths of damaged entries."""
 
     event: ClassVar[str] = "survey"
@@ -48,8 +45,7 @@ class Surveyed:
     damaged: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(Value):
     """A receipt was written for the slot."""
 
     event: ClassVar[str] = "installed"
@@ -58,16 +54,14 @@ class Installed:
     part: Literal["core", "whole"]
 
 
-@dataclass(frozen=True, slots=True)
-class Starting:
+class Starting(Value):
     """The backend takes over with this command line."""
 
     event: ClassVar[str] = "starting"
     argv: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Value):
     """The answer of an act; its members, listed below by act, stand beside `act` in the line."""
 
     event: ClassVar[str] = "result"
@@ -75,8 +69,7 @@ class Result:
     answer: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Value):
     """An error; errors.md lists the codes. `log` is the launcher's log, where there is one."""
 
     event: ClassVar[str] = "failed"
@@ -92,7 +85,7 @@ Event = Step | Waiting | Retrying | Surveyed | Installed | Starting | Result | F
 
 def to_dict(event: Event) -> dict[str, Any]:
     """Return the event as its JSON line holds it."""
-    fields = asdict(event)
+    fields = event.as_dict()
     if isinstance(event, Result):
         fields |= fields.pop("answer")
     return {"v": VERSION, "event": event.event, **fields}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.document import Node
 from launcher.errors import HomeMissing, HomeNotWritable
+from launcher.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +18,19 @@ HOME_VARIABLE = "PEFT_STUDIO_HOME"
 _SLOT_NAME = re.compile(r"[0-9a-f]{8}")
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
+class Home(Value):
     """A home, and the folder where it was `sought`, if a note led on from there. Nobody else joins paths below it."""
 
     root: Path
-    sought: Path | None = field(default=None, compare=False)
+    sought: Path | None = None
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same folder, wherever it was sought."""
+        return isinstance(other, Home) and other.root == self.root
+
+    def __hash__(self) -> int:
+        """Return the same for equal homes."""
+        return hash(self.root)
 
     @property
     def runtimes(self) -> Path:
@@ -145,8 +152,7 @@ def read_note(path: Path) -> Path | None:
     return Path(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Value):
     """A home comes to a new place: from `origin`, once the file `note` names the new one.
 
     `copied` says that what was there is here too; otherwise it is renamed to here once the note is written.

@@ -6,7 +6,6 @@ safe to act on, or raises DocumentError with the place in the document.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from launcher.document import Node, is_digest
 from launcher.paths import check_paths
 from launcher.platforms import Platform
+from launcher.value import Value
 from launcher.variables import read_variables
 
 if TYPE_CHECKING:
@@ -47,8 +47,7 @@ class Kind(StrEnum):
     FOLDER = "folder"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(Value, kw_only=True):
     """A file of the resources; size in bytes."""
 
     name: str
@@ -68,8 +67,7 @@ class Part:
         return {"name": self.name, "size": self.size, "sha256": self.sha256}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Floor:
+class Floor(Value, kw_only=True):
     """The least that runtime and stub need of the system; None where it does not apply."""
 
     glibc: str | None = None
@@ -90,8 +88,7 @@ class Floor:
         return {"glibc": self.glibc, "macos": self.macos, "cudaDriver": self.cuda_driver}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Value, kw_only=True):
     """The header of a runtime: who it is, where its bytes are, and what it needs.
 
     `disk` is the room it takes once installed, in bytes, files rounded up to blocks; `longest_path` the longest
@@ -198,8 +195,7 @@ class Manifest:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Value):
     """An independent zstd frame: `offset` and `size` in the archive, `length` unpacked, sha256 of the packed bytes."""
 
     offset: int
@@ -230,8 +226,7 @@ class Entry(NamedTuple):
         return (self.path, self.kind.value, self.mode, self.size, self.sha256, self.target, self.relocated)
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(Value):
     """Every frame and every entry of an archive, in the archive's order."""
 
     frames: tuple[Frame, ...]

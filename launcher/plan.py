@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from launcher.value import Value
 
 
 class DamageKind(StrEnum):
@@ -18,50 +19,43 @@ class DamageKind(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(Value):
     """One damaged entry."""
 
     path: str
     kind: DamageKind
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Value):
     """Nothing of the runtime is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(Value):
     """A slot without a receipt: an install that did not end. `damage` lists what is not there yet."""
 
     damage: tuple[Damage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Core:
+class Core(Value):
     """The core is there and has its receipt; `damage` lists what is outstanding of the rest, as far as was looked."""
 
     damage: tuple[Damage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(Value):
     """The slot was relocated for `recorded`, and lies elsewhere now."""
 
     recorded: str
     damage: tuple[Damage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Damaged:
+class Damaged(Value):
     """The slot has a receipt, and entries differ from it."""
 
     damage: tuple[Damage, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Value):
     """The slot holds what was asked for, as far as was looked."""
 
 
@@ -78,26 +72,22 @@ def name_of(state: State) -> str:
     return type(state).__name__.lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Value):
     """The runtime is whole: nothing to do but start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Install:
+class Install(Value):
     """Restore every entry, relocate, record."""
 
 
-@dataclass(frozen=True, slots=True)
-class Restore:
+class Restore(Value):
     """Restore these entries; `relocate` says that conda-unpack has to run again, over pristine relocated entries."""
 
     paths: frozenset[str]
     relocate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Complete:
+class Complete(Value):
     """Add these entries behind a core that is sound: nothing that a backend may use is touched."""
 
     paths: frozenset[str]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from launcher.document import Node
+from launcher.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,7 @@ class Extent(StrEnum):
     WHOLE = "whole"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
+class Receipt(Value, kw_only=True):
     """`slot` is the path conda-unpack wrote into the runtime; `relocated` has the sha256 of each entry it rewrote."""
 
     runtime: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 from launcher.errors import bytes_text
@@ -32,16 +31,16 @@ _DOING: dict[StepName, str] = {
 }
 
 
-@dataclass
 class Report:
     """Where events go: stdout as JSON or people's eyes, and the log."""
 
-    as_json: bool
-    quiet: bool
-    log: Path | None = None
-    answer: TextIO = field(default_factory=lambda: sys.stdout)
-    talk: TextIO = field(default_factory=lambda: sys.stderr)
-    _bar_shown: bool = False
+    def __init__(self, *, as_json: bool, quiet: bool, answer: TextIO | None = None, talk: TextIO | None = None) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.log: Path | None = None
+        self.answer = answer or sys.stdout
+        self.talk = talk or sys.stderr
+        self._bar_shown = False
 
     def say(self, event: Event) -> None:
         """Say an event; all but steps go into the log too."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from launcher.errors import (
@@ -17,6 +16,7 @@ from launcher.errors import (
     WrongPlatform,
 )
 from launcher.manifest import INDEX_LIMIT, MANIFEST_NAME, SCHEMA, Index, Manifest, NewerSchemaError
+from launcher.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,7 @@ _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _READ_SIZE = 256 * 1024  # bytes; what malloc() keeps for the next time, where it gives a megabyte back to the system
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Value):
     """A resources folder and the manifest in it; `document` is what was read, byte for byte."""
 
     folder: Path

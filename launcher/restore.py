@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from launcher.manifest import Kind
 
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 _MEMORY = 256 * 1024 * 1024  # bytes of the frames under way, packed and unpacked
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Bytes `start` to `end` of an unpacked frame, which begin at byte `at` of the entry's file."""
 
     entry: Entry

@@ -12,7 +12,6 @@ import platform as machine
 import time
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from launcher.host import cuda_driver, file_system
 from launcher.plan import damage_of, name_of
 from launcher.redact import Redactor
 from launcher.survey import find_extra, survey_fully
+from launcher.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,8 +45,7 @@ _PEOPLE = {"HOME": "~", "USERPROFILE": "~"}
 _USERS, _COMPUTERS = ("USER", "USERNAME", "LOGNAME"), ("COMPUTERNAME", "HOSTNAME")
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Value):
     """What there is to report of; a home or resources that cannot be used are told by their error."""
 
     home: Home | LauncherError

@@ -7,12 +7,12 @@ Run from source there is none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 
+from launcher.value import Value
 
-@dataclass(frozen=True, slots=True)
-class Release:
+
+class Release(Value):
     """What this launcher was frozen as; `manifest` is the sha256 of manifest.json, None when run from source."""
 
     version: str

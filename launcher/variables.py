@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from launcher.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
 PREFIX = "{prefix}"  # stands for the slot's path in a value
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(Value):
     """A value, with PREFIX in the place of the runtime's; `unless_set` leaves it to the user who has one already."""
 
     value: str

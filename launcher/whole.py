@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from launcher.disk import disk_errors
@@ -16,6 +15,7 @@ from launcher.plan import Complete, Core, Install, Launch, Ready, Restore, damag
 from launcher.preflight import check_path
 from launcher.receipt import Extent
 from launcher.survey import find_damage, read_receipt, survey_fully, survey_quickly
+from launcher.value import Value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
     from launcher.trust import Release
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Value):
     """Everything an act works on."""
 
     resources: Resources
@@ -261,7 +260,7 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
         restore(scene.resources, index, missing, scene.slot, disk, progress, finished)
         with _one_step(scene.report, "record"):
             # The core reached the disk before its own receipt, and programs of it run by now.
-            write_receipt(home, manifest, replace(receipt, part=Extent.WHOLE), index.entries[manifest.core :], disk)
+            write_receipt(home, manifest, receipt.but(part=Extent.WHOLE), index.entries[manifest.core :], disk)
         end_journal(home, manifest.slot_name, disk)
         forget_progress(home, disk)
     scene.report.say(Installed(str(scene.slot), manifest.runtime, Extent.WHOLE.value))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -154,8 +153,8 @@ def _events_page() -> str:
     lines = [_EVENTS]
     for event in get_args(events.Event):
         lines += [f"## `{event.event}`\n", event.__doc__ or "", "", "| member | type |", "|---|---|"]
-        fields = [field for field in dataclasses.fields(event) if field.name != "answer"]
-        lines += [f"| {field.name} | {_type(str(field.type))} |" for field in fields]
+        fields = [name for name in event.fields if name != "answer"]
+        lines += [f"| {name} | {_type(event.__annotations__[name])} |" for name in fields]
         lines.append("")
         if event is events.Result:
             lines += _answers()

@@ -163,7 +163,7 @@ def show_core(folder: Path) -> None:
 
 def read_one(written: Written, folder: Path, entry: Entry, slot: Path) -> tuple[float, int]:
     """Return how long a repair of one file takes, and how many frames it reads."""
-    manifest = replace(SMALL_MANIFEST, parts=written.parts)
+    manifest = SMALL_MANIFEST.but(parts=written.parts)
     began = time.monotonic()
     restore(Resources(folder, b"", manifest), written.index, [entry], slot, Disk(), lambda _done, _total: None)
     return time.monotonic() - began, len(frames_of([entry], written.index.frames))

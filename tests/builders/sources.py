@@ -46,7 +46,7 @@ def pack_sources(place: Path, sources: Sequence[Source], **options: Any) -> tupl
     place.mkdir(parents=True, exist_ok=True)
     options = {"machine_paths": [], "progress": silent, "level": 1, **options}
     written = write_archive(sources, place, **options)
-    manifest = replace(SMALL_MANIFEST, parts=written.parts, entries=len(written.index.entries))
+    manifest = SMALL_MANIFEST.but(parts=written.parts, entries=len(written.index.entries))
     # Through the reader's own door: what the launcher would refuse, no test may accept.
     return Resources(place, b"", manifest), Index.from_dict(written.index.to_dict(), Platform.LINUX_64)
 

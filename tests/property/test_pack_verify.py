@@ -6,7 +6,6 @@ import platform as python_platform
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +39,7 @@ FILES = st.dictionaries(PATHS, st.binary(max_size=200), min_size=1, max_size=6).
 def runtime(packages: dict[str, str]) -> Iterator[Runtime]:
     """Give a runtime that promises these packages and has an interpreter and nothing else."""
     with tempfile.TemporaryDirectory() as scratch:
-        manifest = replace(SMALL_MANIFEST, platform=Platform.current(), packages=packages)
+        manifest = SMALL_MANIFEST.but(platform=Platform.current(), packages=packages)
         found = Runtime(plain_place("here", Path(scratch)), manifest)
         python = found.slot / manifest.platform.python
         python.parent.mkdir(parents=True)

@@ -17,7 +17,7 @@ HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "bitsandbyte
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "asyncio", "socketserver", "xmlrpc"}
 # The launcher's modules, layer upon layer: each may import at run time from its own layer and those above it here.
 LAYERS = [
-    ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt",
+    ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt", "value",
               "variables"}),
     ("pure", {"environ", "plan", "redact"}),
     ("effects", {"acts", "attempt", "disk", "home", "host", "journal", "locks", "move", "preflight", "progress",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, cast
 
@@ -72,7 +71,7 @@ def test_what_activation_would_set_is_set_and_the_users_own_is_left_where_activa
         "SSL_CERT_FILE": Variable("{prefix}/ssl/cacert.pem", unless_set=True),
         "GDAL_DATA": Variable("{prefix}/share/gdal", unless_set=False),
     }
-    manifest = replace(SMALL_MANIFEST, environment=variables)
+    manifest = SMALL_MANIFEST.but(environment=variables)
     found = backend_environment({"GDAL_DATA": "mine", "SSL_CERT_FILE": ""}, SLOT, HOME, manifest)
     assert (found["SSL_CERT_FILE"], found["GDAL_DATA"]) == (f"{SLOT}/ssl/cacert.pem", f"{SLOT}/share/gdal")
     found = backend_environment({"SSL_CERT_FILE": "/etc/company.pem"}, SLOT, HOME, manifest)
@@ -81,5 +80,5 @@ def test_what_activation_would_set_is_set_and_the_users_own_is_left_where_activa
 
 @pytest.mark.parametrize("name", ["PATH", "CONDA_PREFIX", "PYTHONNOUSERSITE", "PEFT_STUDIO_ATTEMPT"])
 def test_no_manifest_sets_what_the_launcher_sets(name: str) -> None:
-    manifest = replace(SMALL_MANIFEST, environment={name: Variable("evil", unless_set=False)})
+    manifest = SMALL_MANIFEST.but(environment={name: Variable("evil", unless_set=False)})
     assert backend_environment({}, SLOT, HOME, manifest)[name] != "evil"

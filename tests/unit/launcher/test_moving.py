@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import fcntl
 import json
@@ -19,7 +18,7 @@ import pytest
 from launcher.acts import remove
 from launcher.disk import Disk
 from launcher.errors import DiskFull, HomeNotWritable, LauncherError, PathTooLong, PlaceUnusable
-from launcher.home import Home, find_home, find_way
+from launcher.home import find_home, find_way
 from launcher.locks import HomeLeft
 from launcher.move import move_home
 from launcher.platforms import Platform
@@ -137,7 +136,7 @@ def test_moved_on_the_folder_between_is_gone_and_the_default_names_the_last(
     move(packed, tmp_path / "second")
     move(packed, tmp_path / "third", TwoDisks())
     assert not (tmp_path / "second").exists()
-    assert find_way(None, {}) == (Home(default), Home(tmp_path / "third"))
+    assert [home.root for home in find_way(None, {})] == [default, tmp_path / "third"]
 
 
 @pytest.mark.parametrize("named", ["--home", "PEFT_STUDIO_HOME"])
@@ -213,7 +212,7 @@ def test_a_place_that_will_not_do_is_refused_before_anything_is_touched(
 
 def test_a_place_with_too_long_a_path_for_the_runtime_is_refused(packed: Packed, default: Path, tmp_path: Path) -> None:
     found = scene(packed.resources, default)
-    short = dataclasses.replace(packed.manifest, placeholder=len(str(tmp_path)) + 20)
+    short = packed.manifest.but(placeholder=len(str(tmp_path)) + 20)
     with pytest.raises(PathTooLong):
         move_home(find_way(None, {}), tmp_path / "much too long", Disk(), found.platform, found.report, short)
     assert not (tmp_path / "much too long").exists()
@@ -333,7 +332,7 @@ def test_what_cannot_be_removed_is_named_and_does_no_harm(packed: Packed, defaul
     there = tmp_path / "elsewhere"
     found = scene(packed.resources, there)
     move_home(find_way(None, {}), there, Holding(), Platform.current(), found.report, packed.manifest)
-    answer = json.loads(found.report.answer.getvalue().splitlines()[-1])  # type: ignore[attr-defined]
+    answer = json.loads(found.report.answer.getvalue().splitlines()[-1])  # type: ignore[union-attr]
     assert answer["left"] == [str(default / "data")]
     assert find_home(None, {}).root == there
 
@@ -450,7 +449,7 @@ def test_a_home_that_moved_away_since_it_was_found_is_not_made_anew(
 ) -> None:
     if between:
         move(packed, tmp_path / "second")
-    at = dataclasses.replace(scene(packed.resources, default), home=find_home(None, {}))
+    at = scene(packed.resources, default).but(home=find_home(None, {}))
     move(packed, tmp_path / "third")
     before = tree(tmp_path)
     with suppress(HomeLeft):

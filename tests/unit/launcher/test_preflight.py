@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, cast
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_on_windows_the_longest_entry_has_to_fit_into_the_limit(packed: Packed) -> None:
-    manifest = dataclasses.replace(packed.manifest, longest_path=191)
+    manifest = packed.manifest.but(longest_path=191)
     base = r"C:\Users\ana"
     fits = cast("Path", PureWindowsPath(base + "\\" + "x" * (259 - 191 - 1 - len(base) - 1)))
     check_path(fits, manifest, Platform.WIN_64, long_paths=False)
@@ -31,14 +30,14 @@ def test_on_windows_the_longest_entry_has_to_fit_into_the_limit(packed: Packed) 
 
 
 def test_elsewhere_the_path_has_to_fit_into_the_shortest_placeholder_of_a_binary(packed: Packed) -> None:
-    manifest = dataclasses.replace(packed.manifest, placeholder=40)
+    manifest = packed.manifest.but(placeholder=40)
     check_path(cast("Path", PurePosixPath("/" + "x" * 39)), manifest, Platform.LINUX_64, long_paths=True)
     with pytest.raises(PathTooLong):
         check_path(cast("Path", PurePosixPath("/" + "é" * 20)), manifest, Platform.LINUX_64, long_paths=True)
 
 
 def test_without_a_relocated_binary_any_length_will_do(packed: Packed) -> None:
-    manifest = dataclasses.replace(packed.manifest, placeholder=None)
+    manifest = packed.manifest.but(placeholder=None)
     check_path(cast("Path", PurePosixPath("/" + "x" * 3000)), manifest, Platform.OSX_ARM64, long_paths=True)
 
 
@@ -69,7 +68,7 @@ class TestTheSystem:
         ],
     )
     def test_is_new_enough(self, floor: Floor, versions: dict[str, str], packed: Packed) -> None:
-        check_system(dataclasses.replace(packed.manifest, floor=floor), versions, self.PATH)
+        check_system(packed.manifest.but(floor=floor), versions, self.PATH)
 
     @pytest.mark.parametrize(
         ("floor", "versions", "words"),
@@ -82,7 +81,7 @@ class TestTheSystem:
     )
     def test_is_too_old(self, floor: Floor, versions: dict[str, str], words: str, packed: Packed) -> None:
         with pytest.raises(SystemTooOld, match=words):
-            check_system(dataclasses.replace(packed.manifest, floor=floor), versions, self.PATH)
+            check_system(packed.manifest.but(floor=floor), versions, self.PATH)
 
     def test_names_its_own_version(self) -> None:
         (version,) = Platform.current().system_versions().values()

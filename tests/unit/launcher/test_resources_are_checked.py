@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,7 +54,7 @@ def test_a_computer_for_which_no_engine_is_built_is_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    monkeypatch.setattr("os.uname", lambda: SimpleNamespace(machine="riscv64"))
     assert main(["--json", "--resources", str(packed.resources), "--home", str(home), *arguments], {}) == 84
     failed = json.loads(capsys.readouterr().out)
     assert failed["code"] == "wrong-platform"

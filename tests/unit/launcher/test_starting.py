@@ -82,7 +82,8 @@ def test_a_later_start_imports_nothing_that_only_an_install_needs(packed: Packed
     imported = {line.rpartition("|")[2].strip() for line in log.stderr.splitlines() if line.startswith("import time:")}
     assert "launcher.start" in imported
     assert not imported & {"zstandard", "hashlib", "_hashlib", "tarfile", "subprocess", "ctypes", "concurrent.futures",
-                           "launcher.restore", "launcher.relocate", "socket", "ssl"}  # fmt: skip
+                           "launcher.restore", "launcher.relocate", "socket", "ssl", "dataclasses",
+                           "inspect", "platform"}  # fmt: skip
 
 
 def test_what_the_parent_set_for_another_python_has_no_effect(packed: Packed, installed: Path) -> None:

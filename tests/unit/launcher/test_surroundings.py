@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -52,7 +51,7 @@ def test_a_missing_driver_stops_nothing(harmed: Path, home: Path) -> None:
 
 
 def test_a_runtime_for_the_processor_asks_for_no_driver(packed: Packed, home: Path) -> None:
-    manifest = dataclasses.replace(packed.manifest, floor=Floor())
+    manifest = packed.manifest.but(floor=Floor())
     assert find_warnings(manifest, home, packed.manifest.platform, {}) == []
 
 

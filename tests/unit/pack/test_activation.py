@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import subprocess
 from typing import TYPE_CHECKING
@@ -122,4 +121,4 @@ class TestCertificates:
 def test_the_order_of_scripts_is_their_names(tmp_path: Path) -> None:
     found = record(with_scripts(tmp_path, b="export ORDER=b", a="export ORDER=a"))
     assert found["ORDER"].value == "b"
-    assert dataclasses.astuple(found["ORDER"]) == ("b", False)
+    assert tuple(found["ORDER"].as_dict().values()) == ("b", False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -111,7 +110,7 @@ def test_each_platform_has_its_names(
     electron, program = NAMES[platform.partition("-")[0]]
     folder = tmp_path_factory.mktemp("staged")
     (folder / program).write_bytes(content)
-    write_engine(folder, replace(SMALL_MANIFEST, platform=platform, version=version))
+    write_engine(folder, SMALL_MANIFEST.but(platform=platform, version=version))
     engine = json.loads((folder / ENGINE_NAME).read_text(encoding="utf-8"))
     assert (engine["path"], engine["platform"], engine["version"]) == (program, electron, version)
     assert (engine["size"], engine["checksum"]) == (len(content), hashlib.sha256(content).hexdigest())
