@@ -109,13 +109,14 @@ def judge(receipt: dict[str, Any] | None, progress: dict[str, Any] | None, *, si
     if receipt is not None and receipt.get("part", Part.WHOLE) == Part.WHOLE:
         return WHOLE
     state = Arrival.ARRIVING if silent_seconds < STALLED_SECONDS else Arrival.STALLED
+    problem = None
+    match progress:
+        case {"problem": {"code": str(code), "message": str(message), "remedy": str(remedy)}}:
+            state, problem = Arrival.STALLED, Problem(code=code, message=message, remedy=remedy)
     match progress:
         case {"done": int(done), "total": int(total), "unit": str(unit)} if 0 <= done <= total:
-            return Engine(part=Part.CORE, state=state, done=done, total=total, unit=unit)
-        case {"problem": {"code": str(code), "message": str(message), "remedy": str(remedy)}}:
-            problem = Problem(code=code, message=message, remedy=remedy)
-            return Engine(part=Part.CORE, state=Arrival.STALLED, problem=problem)
-    return Engine(part=Part.CORE, state=state)
+            return Engine(part=Part.CORE, state=state, done=done, total=total, unit=unit, problem=problem)
+    return Engine(part=Part.CORE, state=state, problem=problem)
 
 
 def _modified(path: Path) -> float:

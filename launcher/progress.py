@@ -18,10 +18,17 @@ def tell_progress(home: Home, done: int, total: int, disk: Disk) -> None:
 
 
 def tell_problem(home: Home, error: LauncherError, disk: Disk) -> None:
-    """Leave why the rest does not come, as far as the disk takes it: nobody reads what this process says."""
+    """Leave why the rest does not come, beside how far it came, as far as the disk takes it.
+
+    Nobody reads what the launcher behind a backend says.
+    """
+    try:
+        told = json.loads(home.progress.read_bytes())
+    except (OSError, ValueError):
+        told = {"done": 0, "total": 0, "unit": "bytes"}
     problem = {"code": error.code, "message": error.message, "remedy": error.remedy}
     with suppress(OSError):
-        disk.note(home.progress, json.dumps({"problem": problem}).encode())
+        disk.note(home.progress, json.dumps(told | {"problem": problem}).encode())
 
 
 def forget_progress(home: Home, disk: Disk) -> None:

@@ -224,6 +224,7 @@ def test_why_the_rest_does_not_come_is_left_for_the_backend_until_it_does(large:
         wait_for_nobody(home)
     problem = told(progress)["problem"]
     assert (problem["code"], problem["remedy"][:9]) == ("archive-damaged", "Reinstall")
+    assert {"done", "total", "unit"} < told(progress).keys()
     with running(large.resources, home) as launcher:
         wait_for(launcher, "listening")
         assert "problem" not in told(progress)

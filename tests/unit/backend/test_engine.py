@@ -51,6 +51,9 @@ def test_why_the_rest_does_not_come_is_said_at_once() -> None:
     problem = {"code": "disk-full", "message": "The disk is too full.", "remedy": "Free some room."}
     found = judge({"part": "core"}, {"problem": problem}, silent_seconds=0)
     assert found == Engine(part=Part.CORE, state=Arrival.STALLED, problem=Problem(**problem))
+    told: dict[str, Any] = {"done": 3, "total": 9, "unit": "bytes"}
+    far = judge({"part": "core"}, {**told, "problem": problem}, silent_seconds=0)
+    assert far == Engine(part=Part.CORE, state=Arrival.STALLED, problem=Problem(**problem), **told)
 
 
 def test_without_a_receipt_the_runtime_is_not_whole() -> None:

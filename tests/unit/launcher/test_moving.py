@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import signal
 import subprocess
-import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from launcher.acts import remove
 from launcher.disk import Disk
 from launcher.errors import DiskFull, HomeNotWritable, LauncherError, PathTooLong, PlaceUnusable
 from launcher.home import find_home, find_way
-from launcher.locks import HomeLeft
 from launcher.move import move_home
 from launcher.platforms import Platform
-from launcher.whole import make_startable, make_surely_whole, make_whole
 from tests.builders.installed import scene
-from tests.builders.launching import Answer, ask, command, running, tree, wait_for
+from tests.builders.launching import ask, command, running, tree, wait_for
+from tests.builders.moving import TwoDisks, launch, move
 from tests.builders.runtime import ROOT
 from tests.unit.launcher.test_homes import mounted
 
@@ -32,57 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from launcher.disk import AnyPath
-    from launcher.whole import Scene
     from tests.builders.installed import Packed
-
-
-NOTHING_KEPT: dict[str, Any] = {"kept": None, "user_files_too": True}
-
-
-class TwoDisks(Disk):
-    """Two disks, between which nothing can be renamed."""
-
-    def replace(self, path: Path, target: Path) -> None:
-        if path.parent != target.parent:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
-        super().replace(path, target)
-
-
-@pytest.fixture
-def default(packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The default home, with a runtime and somebody's work in it."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    home = tmp_path / "share/peft-studio"
-    make_whole(scene(packed.resources, home))
-    (home / "data/jobs/é 1").mkdir(parents=True)
-    (home / "data/jobs/é 1/checkpoint.bin").write_bytes(os.urandom(100_000))
-    (home / "data/latest").symlink_to("jobs/é 1")
-    (home / "data/token").write_text("secret")
-    (home / "data/token").chmod(0o600)
-    (home / "plugins").mkdir()
-    (home / "plugins/connector.py").write_text("mine")
-    os.utime(home / "data/token", (1_700_000_000, 1_700_000_000))
-    (home / "data/empty").mkdir(mode=0o700)
-    (home / "data/empty").chmod(0o700)
-    return home
-
-
-def launch(packed: Packed, *arguments: str) -> Answer:
-    """Run the launcher as somebody on the phone types it, naming no home."""
-    run = subprocess.run(
-        [sys.executable, "-m", "launcher", "--json", "--resources", str(packed.resources), *arguments],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    return Answer(run.returncode, [json.loads(line) for line in run.stdout.splitlines()], run.stderr)
-
-
-def move(packed: Packed, folder: Path, disk: Disk | None = None) -> None:
-    found = scene(packed.resources, folder)
-    move_home(find_way(None, {}), folder, disk or Disk(), Platform.current(), found.report, packed.manifest)
 
 
 def test_every_later_start_finds_it_there_and_adapts_the_runtime(packed: Packed, default: Path, tmp_path: Path) -> None:
@@ -384,118 +329,3 @@ def test_interrupted_while_it_copies_the_home_is_where_it_was(
         assert ask(packed.resources, default).last("listening")["argv"][1] == str(default / "data")
         assert ask(packed.resources, default, "--move-home", str(there)).status == 0
         assert tree(there / "data") == before
-
-
-class Commanding(Disk):
-    """A disk that lets somebody else act just before the new place is noted, or just after."""
-
-    def __init__(self, *, before: Callable[[], None] = lambda: None, after: Callable[[], None] = lambda: None) -> None:
-        self._before, self._after = before, after
-
-    def record(self, path: Path, content: bytes) -> None:
-        if path.name == "location":
-            self._before()
-        super().record(path, content)
-        if path.name == "location":
-            self._after()
-
-
-def test_a_launcher_that_waited_at_the_old_place_goes_on_at_the_new_one(
-    packed: Packed, default: Path, tmp_path: Path
-) -> None:
-    waiting: list[subprocess.Popen[str]] = []
-
-    def come() -> None:
-        waiting.append(
-            subprocess.Popen(
-                command(packed.resources, default, "--repair"), cwd=ROOT, stdout=subprocess.PIPE, text=True
-            )
-        )
-        wait_for(waiting[0], "waiting", pid=os.getpid())
-
-    move(packed, tmp_path / "there", Commanding(before=come))
-    output, _ = waiting[0].communicate(timeout=60)
-    answer = json.loads(output.splitlines()[-1])
-    assert (answer["found"], answer["slot"]) == ("moved", str(packed.slot(tmp_path / "there")))
-    assert [path.name for path in default.iterdir()] == ["location"]
-
-
-def test_a_start_that_found_the_home_just_before_it_moved_follows_it(
-    packed: Packed, default: Path, harmed: Path, tmp_path: Path
-) -> None:
-    # The manifest is read once the home is found: from a pipe, the start gets no further than we want.
-    manifest, gate = harmed / "manifest.json", tmp_path / "gate"
-    content = manifest.read_bytes()
-    os.mkfifo(gate)
-    gate.replace(manifest)
-    with running(harmed, default) as launcher:
-        with manifest.open("wb") as stream:
-            (tmp_path / "sound").write_bytes(content)
-            (tmp_path / "sound").replace(manifest)
-            move(packed, tmp_path / "there")
-            stream.write(content)
-        assert wait_for(launcher, "listening")["argv"][:2] == ["--data-dir", str(tmp_path / "there/data")]
-    assert [path.name for path in default.iterdir()] == ["location"]
-
-
-@pytest.mark.parametrize(
-    "deed",
-    [make_whole, make_startable, make_surely_whole, lambda at: remove(at.home, at.disk, at.report, **NOTHING_KEPT)],
-    ids=["install", "start", "repair", "remove"],
-)
-@pytest.mark.parametrize("between", [False, True], ids=["the first home", "one in between"])
-def test_a_home_that_moved_away_since_it_was_found_is_not_made_anew(
-    between: bool, deed: Callable[[Scene], object], packed: Packed, default: Path, tmp_path: Path
-) -> None:
-    if between:
-        move(packed, tmp_path / "second")
-    at = scene(packed.resources, default).but(home=find_home(None, {}))
-    move(packed, tmp_path / "third")
-    before = tree(tmp_path)
-    with suppress(HomeLeft):
-        deed(at)
-    assert tree(tmp_path) == before
-
-
-def test_of_two_who_move_a_home_the_later_finds_that_it_has_gone(packed: Packed, default: Path, tmp_path: Path) -> None:
-    way, found = find_way(None, {}), scene(packed.resources, default)
-    move(packed, tmp_path / "there")
-    with pytest.raises(HomeLeft):
-        move_home(way, tmp_path / "elsewhere", Disk(), found.platform, found.report, packed.manifest)
-    assert find_home(None, {}).root == tmp_path / "there"
-
-
-def test_the_old_place_is_let_go_of_once_nothing_is_left_there(packed: Packed, default: Path, tmp_path: Path) -> None:
-    held = []
-
-    class Asking(Disk):
-        def remove(self, path: AnyPath) -> None:
-            if path in {default / "receipts", default / "lock"}:
-                with (default / "lock").open() as lock, pytest.raises(BlockingIOError):
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                held.append(Path(path).name)
-            super().remove(path)
-
-    move(packed, tmp_path / "there", Asking())
-    assert held == ["receipts", "lock"]
-
-
-def test_the_same_command_again_finishes_what_was_cut_after_the_note(
-    packed: Packed, default: Path, tmp_path: Path
-) -> None:
-    def cut() -> None:
-        raise KeyboardInterrupt
-
-    work = tree(default / "data")
-    with pytest.raises(KeyboardInterrupt):
-        move(packed, tmp_path / "there", Commanding(after=cut))
-    assert launch(packed, "--move-home", str(tmp_path / "there")).last("result")["left"] == []
-    assert tree(tmp_path / "there/data") == work
-
-
-def test_notes_that_lead_in_a_circle_are_named(tmp_path: Path) -> None:
-    for name, other in (("a", "b"), ("b", "a")):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "location").write_text(str(tmp_path / other))
-    with pytest.raises(HomeNotWritable, match="it leads back to"):
-        find_home(tmp_path / "a", {})
