@@ -38,7 +38,7 @@ class Arrival(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class Obstacle:
     """Why the rest does not come: the launcher's error, as its `failed` event has it."""
 
     code: str
@@ -55,7 +55,7 @@ class Engine:
     done: int | None = None
     total: int | None = None
     unit: str | None = None
-    problem: Problem | None = None
+    problem: Obstacle | None = None
 
 
 WHOLE = Engine(part=Part.WHOLE, state=Arrival.READY)
@@ -112,7 +112,7 @@ def judge(receipt: dict[str, Any] | None, progress: dict[str, Any] | None, *, si
     problem = None
     match progress:
         case {"problem": {"code": str(code), "message": str(message), "remedy": str(remedy)}}:
-            state, problem = Arrival.STALLED, Problem(code=code, message=message, remedy=remedy)
+            state, problem = Arrival.STALLED, Obstacle(code=code, message=message, remedy=remedy)
     match progress:
         case {"done": int(done), "total": int(total), "unit": str(unit)} if 0 <= done <= total:
             return Engine(part=Part.CORE, state=state, done=done, total=total, unit=unit, problem=problem)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backend import engine
 from backend.documents import read_object
-from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Part, Problem, judge
+from backend.engine import STALLED_SECONDS, WHOLE, Arrival, Engine, EngineWatch, Obstacle, Part, judge
 from backend.errors import EngineArriving
 from tests.builders.backend import DEADLINE, Backend, running_backend
 
@@ -50,10 +50,10 @@ def test_a_receipt_for_the_core_means_that_the_rest_arrives() -> None:
 def test_why_the_rest_does_not_come_is_said_at_once() -> None:
     problem = {"code": "disk-full", "message": "The disk is too full.", "remedy": "Free some room."}
     found = judge({"part": "core"}, {"problem": problem}, silent_seconds=0)
-    assert found == Engine(part=Part.CORE, state=Arrival.STALLED, problem=Problem(**problem))
+    assert found == Engine(part=Part.CORE, state=Arrival.STALLED, problem=Obstacle(**problem))
     told: dict[str, Any] = {"done": 3, "total": 9, "unit": "bytes"}
     far = judge({"part": "core"}, {**told, "problem": problem}, silent_seconds=0)
-    assert far == Engine(part=Part.CORE, state=Arrival.STALLED, problem=Problem(**problem), **told)
+    assert far == Engine(part=Part.CORE, state=Arrival.STALLED, problem=Obstacle(**problem), **told)
 
 
 def test_without_a_receipt_the_runtime_is_not_whole() -> None:
