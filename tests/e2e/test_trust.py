@@ -52,10 +52,15 @@ class Bomb:
 
 
 @pytest.fixture(scope="module")
-def trusting(runtime_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    folder = tmp_path_factory.mktemp("trust")
-    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub")}
-    with running_backend(runtime_python, folder / "data", environment=environment) as backend:
+def hub_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the hub's client keeps what it fetched."""
+    return tmp_path_factory.mktemp("trust") / "hub"
+
+
+@pytest.fixture(scope="module")
+def trusting(runtime_python: Path, hub_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(hub_cache.parent)}
+    with running_backend(runtime_python, tmp_path_factory.mktemp("trusting"), environment=environment) as backend:
         yield backend
 
 
@@ -84,19 +89,27 @@ def pickled(material: Path, tmp_path: Path) -> Path:
     return folder
 
 
+def keep_commit(hub_cache: Path, name: str, commit: str, folder: Path) -> None:
+    """Leave a folder in the hub's cache as this commit of a model, the newest, as the hub's client would."""
+    place = hub_cache / f"models--{name.replace('/', '--')}"
+    shutil.copytree(folder, place / "snapshots" / commit)
+    (place / "refs").mkdir(exist_ok=True)
+    (place / "refs/main").write_text(commit)
+
+
 def change(path: Path, **fields: Any) -> None:
     """Change fields of a JSON document."""
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def train(backend: Backend, model: Path, material: Path) -> str | None:
+def train(backend: Backend, model: Path | str, material: Path) -> str | None:
     """Train on a model; return with which error that ends, None: with none."""
     body = {"model": str(model), "dataset": str(material / "dataset.jsonl"), **SETTINGS, "max_steps": 1}
     job = backend.wait_for_job(backend.train(**body), "failed", "completed")
     return job["error"] and str(job["error"]["code"])
 
 
-def infer(backend: Backend, model: Path) -> str | None:
+def infer(backend: Backend, model: Path | str) -> str | None:
     """Load a model; return with which error that ends, None: with none."""
     loaded: dict[str, Any] = backend.post("/api/inference/load", json={"model_id": str(model)}).json()
     if "code" not in loaded:
@@ -112,7 +125,7 @@ def count(backend: Backend, model: Path, material: Path) -> str | None:
     return counted.get("code")
 
 
-def consent(backend: Backend, model: Path, **what: bool) -> dict[str, Any]:
+def consent(backend: Backend, model: Path | str, **what: bool) -> dict[str, Any]:
     found = backend.get("/api/models/consents", params={"model": str(model)}).json()
     body = {"model": str(model), "revision": found["revision"], **what}
     answer = backend.call("PUT", "/api/models/consents", json=body)
@@ -143,6 +156,22 @@ def test_code_that_has_changed_is_asked_about_again(trusting: Backend, planted: 
     answer = trusting.call("PUT", "/api/models/consents", json=late)
     assert (answer.status_code, answer.json()["code"]) == (409, "revision-changed")
     assert not mark.exists()
+
+
+def test_a_consent_to_a_models_code_on_the_hub_is_to_that_commit_and_runs_no_later_one(
+    trusting: Backend, hub_cache: Path, planted: Path, material: Path, mark: Path
+) -> None:
+    name = f"tester/planted-{planted.parent.name}"
+    keep_commit(hub_cache, name, "a" * 40, planted)
+    assert {train(trusting, name, material), infer(trusting, name)} == {"code-not-trusted"}
+    assert consent(trusting, name, code=True)["revision"].startswith("a" * 40)
+    assert {train(trusting, name, material), infer(trusting, name)} == {None}
+    assert mark.exists()
+    later = mark.with_name("the later code has run")
+    (planted / "planted.py").write_text(CODE.format(mark=str(later)))
+    keep_commit(hub_cache, name, "b" * 40, planted)
+    assert {train(trusting, name, material), infer(trusting, name)} == {"code-not-trusted"}
+    assert not later.exists()
 
 
 def test_code_of_another_repository_does_not_run_by_this_ones_consent(trusting: Backend, planted: Path) -> None:
