@@ -112,6 +112,17 @@ test('an act that hears nothing is gone all the same once the app has ended', as
   await awaitNobody(root, 0);
 });
 
+describe('a repair', () => {
+  test('that the menu asks for shows the engine’s page, stops the engine, and starts it again when it is whole', async () => {
+    const { next, ask, ready, calls } = noting({ '--repair': done('repair') });
+    await ready();
+    ask({ menu: 'Repair the engine' });
+    await next(isWorking);
+    await ready();
+    expect(calls()).toEqual([START, '--repair --json --until-eof', START]);
+  });
+});
+
 describe('another disk', () => {
   test('is where the launcher moves its home to; the engine is stopped before, and started after', async () => {
     const chosen = folder();
