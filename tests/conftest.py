@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from launcher.manifest import MANIFEST_NAME
 from launcher.platforms import Platform
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from launcher.manifest import Manifest
+
+# How fast this machine is, and who else works on it, is no property of what is tested.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # What these hold to is POSIX's own: flock, and pipes that end with their last writer.
 collect_ignore = ["faults", "unit/launcher/test_ending_early.py"] if sys.platform == "win32" else []
