@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-REVISION = 2
+REVISION = 3
 """Raised when the same wheel becomes a different package, so that packages written before are written anew."""
 
 
@@ -167,6 +167,7 @@ def _package(wheel: Wheel, extra: str | None, subdir: str, depends: tuple[str, .
         license=wheel.license,
         summary=wheel.summary,
         homepage=wheel.homepage,
+        repository=wheel.repository,
         source={"wheel": wheel.path.name, "sha256": wheel.sha256},
     )
 

@@ -46,6 +46,7 @@ class CondaPackage:
     license: str | None = None
     summary: str | None = None
     homepage: str | None = None
+    repository: str | None = None
     source: Mapping[str, str] = field(default_factory=dict)
     """Where the files came from: written to info/about.json as `extra`."""
 
@@ -95,7 +96,7 @@ def write_package(
     ).path
     changes: dict[str, Change] = {
         "info/paths.json": lambda paths: _with_placeholder(paths, files, placeholder) if placeholder else paths,
-        "info/about.json": lambda about: {**about, "extra": dict(package.source)},
+        "info/about.json": lambda about: {**about, **_sources(package)},
     }
     if package.noarch:
         changes["info/link.json"] = lambda _: _LINK
@@ -104,6 +105,12 @@ def write_package(
     written.replace(target)
     building.rmdir()
     return target
+
+
+def _sources(package: CondaPackage) -> dict[str, Any]:
+    """Return what about.json has to say of where a package comes from; `dev_url` is conda's word for the sources."""
+    place = {"dev_url": package.repository} if package.repository else {}
+    return {**place, "extra": dict(package.source)}
 
 
 def _with_placeholder(paths: dict[str, Any], files: Path, placeholder: str) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
 from cyclonedx.model.bom import Bom
-from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.component import Component, ComponentType, Pedigree
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+from packaging.utils import parse_wheel_filename
 
 from pack.licenses import place_of, texts_of
 from pack.records import public_address
@@ -51,7 +52,7 @@ def write_sbom(folder: Path, manifest: Manifest, packages: Iterable[Mapping[str,
 
 def _component(record: Mapping[str, Any], channel: str) -> Component:
     name, version, build, subdir = (str(record[key]) for key in ("name", "version", "build", "subdir"))
-    address = public_address(str(record.get("url", "")))
+    about = _about(record)
     purl = PackageURL("conda", None, name, version, {"build": build, "channel": channel, "subdir": subdir})
     return Component(
         name=name,
@@ -60,28 +61,51 @@ def _component(record: Mapping[str, Any], channel: str) -> Component:
         bom_ref=purl.to_string(),
         purl=purl,
         licenses=[LicenseFactory().make_from_string(record["license"])] if record.get("license") else (),
-        hashes=[HashType(alg=HashAlgorithm.SHA_256, content=record["sha256"])] if record.get("sha256") else (),
-        external_references=_references(address, record),
+        hashes=_hashes(record.get("sha256")),
+        external_references=_references(public_address(str(record.get("url", ""))), about),
+        pedigree=_pedigree(about.get("extra") or {}),
         properties=[Property(name=f"{_PRODUCT}:{key}", value=value) for key, value in _remarks(record)],
     )
 
 
-def _references(address: str, record: Mapping[str, Any]) -> Iterator[ExternalReference]:
+def _hashes(sha256: str | None) -> list[HashType]:
+    return [HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else []
+
+
+def _references(address: str, about: Mapping[str, Any]) -> Iterator[ExternalReference]:
+    """Yield the addresses of package, sources and project; one on the machine that built is none."""
     if address.startswith("https:"):
         yield ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(address))
-    if home := _about(record).get("home"):
-        yield ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(home))
+    for key, kind in (("dev_url", ExternalReferenceType.VCS), ("home", ExternalReferenceType.WEBSITE)):
+        # conda's recipes may name several.
+        for page in [about[key]] if isinstance(about.get(key), str) else about.get(key) or ():
+            yield ExternalReference(type=kind, url=XsUri(page))
+
+
+def _pedigree(source: Mapping[str, str]) -> Pedigree | None:
+    """Return the wheel that a package was made from, named as in Python's package index.
+
+    The address it was fetched from may be a mirror's, another for each who builds.
+    """
+    if not (file_name := source.get("wheel")):
+        return None
+    name, version, *_ = parse_wheel_filename(file_name)
+    purl = PackageURL("pypi", None, name, str(version), {"file_name": file_name})
+    wheel = Component(
+        name=name,
+        version=str(version),
+        type=ComponentType.LIBRARY,
+        purl=purl,
+        hashes=_hashes(source.get("sha256")),
+    )
+    return Pedigree(ancestors=[wheel])
 
 
 def _remarks(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield what the format has no field for: where the licence's text is, that there is none, and the wheel."""
+    """Yield what the format has no field for: where the licence's text is, and that there is none."""
     if not record.get("license"):
         yield "license", "the package names none"
     yield "license-files", place_of(record) if texts_of(record) else "the package has none"
-    extra = _about(record).get("extra") or {}
-    for key in ("wheel", "sha256"):
-        if extra.get(key):
-            yield (key if key == "wheel" else f"wheel-{key}"), str(extra[key])
 
 
 def _about(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from functools import cached_property
@@ -19,7 +20,7 @@ from pack.licenses import license_named
 from pack.names import conda_name, conda_version, holds, match_specs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from packaging.tags import Tag
@@ -30,6 +31,10 @@ TORCH = "torch"
 _GLIBC = re.compile(r"manylinux_(\d+)_(\d+)_")
 _MACOS = re.compile(r"macosx_(\d+)_(\d+)_")
 _CUDA = re.compile(r"^cuda\b[^=]*=\s*['\"]([\d.]+)['\"]", re.MULTILINE)
+
+# How projects label the place of their sources; all but "code" and "githubrepo" are well known by specification.
+_REPOSITORY = ("source", "repository", "sourcecode", "github", "code", "githubrepo")
+_NO_LETTERS = str.maketrans("", "", string.punctuation + string.whitespace)
 
 # manylinux's names from before they told the glibc (PEP 600 gives the meaning).
 _OLD_MANYLINUX = {"manylinux1_": (2, 5), "manylinux2010_": (2, 12), "manylinux2014_": (2, 17)}
@@ -49,6 +54,8 @@ class Wheel:
     license: str | None
     summary: str | None
     homepage: str | None
+    repository: str | None
+    """Where the project's sources are."""
     cuda: str | None = None
     """The CUDA version that torch was built for, such as "13.2"; None for a CPU build and for other wheels."""
 
@@ -66,6 +73,7 @@ class Wheel:
             requires = tuple(Requirement(line) for line in metadata.get_all("Requires-Dist", ()))
         except (InvalidWheelFilename, BadZipFile, KeyError, InvalidRequirement, UnicodeDecodeError) as error:
             raise WheelInvalid(f"it is not a wheel that we can read ({error})", path) from error
+        pages = _pages(metadata.get_all("Project-URL", ()))
         return cls(
             path=path,
             sha256=sha256,
@@ -78,7 +86,8 @@ class Wheel:
                 metadata.get("License-Expression"), metadata.get("License"), metadata.get_all("Classifier", ())
             ),
             summary=metadata.get("Summary"),
-            homepage=_homepage(metadata.get("Home-page"), metadata.get_all("Project-URL", ())),
+            homepage=metadata.get("Home-page") or pages.get("homepage"),
+            repository=next((pages[label] for label in _REPOSITORY if label in pages), None),
             cuda=cuda,
         )
 
@@ -164,7 +173,10 @@ def _torch_cuda(archive: ZipFile) -> str | None:
     return match[1] if match else None
 
 
-def _homepage(homepage: str | None, urls: list[str] | tuple[str, ...]) -> str | None:
-    """Return the project's page."""
-    labelled = {label.strip().lower(): url.strip() for label, _, url in (url.partition(",") for url in urls)}
-    return homepage or next((labelled[key] for key in ("homepage", "repository", "source") if key in labelled), None)
+def _pages(urls: Iterable[str]) -> dict[str, str]:
+    """Return the addresses of Project-URL by their labels, as small letters without punctuation and spaces.
+
+    https://packaging.python.org/specifications/well-known-project-urls/ asks readers to compare labels like that.
+    """
+    labelled = (url.partition(",") for url in urls)
+    return {label.translate(_NO_LETTERS).lower(): address.strip() for label, _, address in labelled}

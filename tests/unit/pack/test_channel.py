@@ -120,12 +120,14 @@ def test_a_prefix_with_a_stray_file_is_made_anew_and_one_that_is_right_is_left(t
     assert not (prefix / "stray").exists()
 
 
-def test_each_package_says_where_its_files_come_from(index: Path, tmp_path: Path) -> None:
-    wheel = Wheel.from_path(index / "gamma-3.0-py3-none-any.whl")
+def test_each_package_says_where_its_files_come_from(tmp_path: Path) -> None:
+    sources = "Project-URL: Source, https://example.org/sources"
+    wheel = Wheel.from_path(build_wheel(tmp_path, "gamma", "3.0", metadata=[sources]))
     (one,) = conversions_of([wheel], [Requirement("gamma")], platform=Platform.LINUX_64, python="3.11")
 
     package = written(one.package, tmp_path)
 
+    assert package["about"]["dev_url"] == "https://example.org/sources"
     assert package["about"]["extra"] == {"wheel": wheel.path.name, "sha256": wheel.sha256}
     assert package["index"]["depends"] == ["python 3.11.*"]
 

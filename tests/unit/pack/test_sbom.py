@@ -25,7 +25,9 @@ def packages(tmp_path: Path) -> list[dict[str, Any]]:
     (forge / "info" / "licenses" / "deep" / "NOTICE").write_text("thanks")
     (wheel / "info").mkdir(parents=True)
     extra = {"wheel": "b-2-py3-none-any.whl", "sha256": "2" * 64}
-    (wheel / "info" / "about.json").write_text(json.dumps({"home": "https://b.example", "extra": extra}))
+    pages = {"home": "https://b.example", "dev_url": "https://b.example/sources"}
+    (wheel / "info" / "about.json").write_text(json.dumps({**pages, "extra": extra}))
+    (forge / "info" / "about.json").write_text(json.dumps({"dev_url": ["https://a.example/1", "https://a.example/2"]}))
     return [
         {
             "name": "a", "version": "1", "build": "h0_0", "subdir": "noarch", "license": "MIT OR Apache-2.0",
@@ -56,14 +58,27 @@ def test_each_package_is_there_with_version_licence_address_and_hash(tmp_path: P
     )  # fmt: skip
     assert a["licenses"] == [{"expression": "MIT OR Apache-2.0"}]
     assert a["hashes"] == [{"alg": "SHA-256", "content": "1" * 64}]
-    assert a["externalReferences"] == [{"type": "distribution", "url": "https://forge.example/noarch/a-1-h0_0.conda"}]
+    assert a["externalReferences"] == [
+        {"type": "distribution", "url": "https://forge.example/noarch/a-1-h0_0.conda"},
+        {"type": "vcs", "url": "https://a.example/1"},
+        {"type": "vcs", "url": "https://a.example/2"},
+    ]
     assert b["licenses"] == [{"license": {"name": "a licence of its own"}}]
-    assert b["externalReferences"] == [{"type": "website", "url": "https://b.example"}]
+    assert b["externalReferences"] == [
+        {"type": "vcs", "url": "https://b.example/sources"},
+        {"type": "website", "url": "https://b.example"},
+    ]
 
 
-def test_a_package_made_from_a_wheel_names_it(tmp_path: Path, packages: list[Any]) -> None:
-    _, b = written(tmp_path, packages)["components"]
-    assert {"wheel": "b-2-py3-none-any.whl", "wheel-sha256": "2" * 64}.items() <= remarks(b).items()
+def test_a_package_made_from_a_wheel_names_it_wherever_it_was_fetched_from(tmp_path: Path, packages: list[Any]) -> None:
+    a, b = written(tmp_path, packages)["components"]
+    assert "pedigree" not in a
+    assert b["pedigree"]["ancestors"] == [
+        {
+            "type": "library", "name": "b", "version": "2", "purl": "pkg:pypi/b@2?file_name=b-2-py3-none-any.whl",
+            "hashes": [{"alg": "SHA-256", "content": "2" * 64}],
+        }
+    ]  # fmt: skip
 
 
 def test_where_a_licence_s_text_is_and_that_there_is_none_is_said_plainly(tmp_path: Path, packages: list[Any]) -> None:

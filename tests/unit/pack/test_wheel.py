@@ -120,6 +120,21 @@ def test_what_a_wheel_says_of_itself_is_kept(tmp_path: Path) -> None:
     assert (wheel.summary, wheel.license, wheel.homepage) == ("Short.", "MIT", "https://example.org")
 
 
+@pytest.mark.parametrize("label", ["Source", "source code", "Source_Code", "Repository", "GitHub", "Code"])
+def test_a_project_s_sources_are_found_by_whatever_it_calls_them(label: str, tmp_path: Path) -> None:
+    pages = ["Home-page: https://example.org", f"Project-URL: {label}, https://example.org/sources, here"]
+    wheel = Wheel.from_path(build_wheel(tmp_path, "alpha", metadata=pages))
+
+    assert (wheel.homepage, wheel.repository) == ("https://example.org", "https://example.org/sources, here")
+
+
+def test_a_project_s_other_pages_are_not_taken_for_its_sources(tmp_path: Path) -> None:
+    pages = ["Project-URL: Issues, https://example.org/issues", "Project-URL: GitHub: issues, https://example.org/i"]
+    wheel = Wheel.from_path(build_wheel(tmp_path, "alpha", metadata=pages))
+
+    assert (wheel.homepage, wheel.repository) == (None, None)
+
+
 @pytest.mark.parametrize("name", ["alpha-1.0-py3-none-any.whl", "alpha.whl"])
 def test_a_file_that_is_no_wheel_is_named(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
