@@ -80,7 +80,7 @@ def build_channel(
     _check_machine(spec.platform, asked)
     fetched = download(asked, wheels=wheels, python=python, minor=spec.python, follow=whole, progress=progress)
     found = [Wheel.from_path(path) for path in fetched]
-    _check_accelerator(spec, found)
+    _check_accelerator(spec, found, wheels)
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="channel-", dir=out.parent) as scratch:
         backend = Wheel.from_path(write_backend_wheel(project, Path(scratch)))
@@ -194,16 +194,17 @@ def _check_machine(platform: Platform, asked: Sequence[Requirement]) -> None:
         )
 
 
-def _check_accelerator(spec: Spec, wheels: Iterable[Wheel]) -> None:
-    """Raise WrongAccelerator where pip's torch is not the kind that was asked for."""
-    for wheel in wheels:
+def _check_accelerator(spec: Spec, found: Iterable[Wheel], kept: Path) -> None:
+    """Raise WrongAccelerator where pip's torch is not the kind that was asked for; its answers are `kept`."""
+    for wheel in found:
         if conda_name(wheel.name) != TORCH or spec.accelerator is Accelerator.MPS:
             continue
         kind = Accelerator.CUDA if wheel.cuda else Accelerator.CPU
         if kind is not spec.accelerator:
             raise WrongAccelerator(
                 f"pip's torch is {wheel.path.name}, a {kind} build, and a {spec.accelerator} build was asked for.",
-                f"Use --accelerator {kind}, or give pip an index whose torch is a {spec.accelerator} build.",
+                f"Use --accelerator {kind}; or give pip an index whose torch is a {spec.accelerator} build, and delete "
+                f"{kept}, where pip's answers are kept.",
             )
 
 

@@ -7,8 +7,10 @@ same. Delete the folder to ask anew.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import subprocess
+import tempfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -16,7 +18,7 @@ from pack.errors import WheelsUnavailable
 from pack.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from packaging.requirements import Requirement
@@ -55,8 +57,9 @@ def download(
         if not (wheels / _name_of(item)).exists()
     ]
     if pins:
-        progress("fetch wheels", len(resolved) - len(pins), len(resolved))
-        _pip(python, "download", "--no-deps", "--dest", str(wheels), *pins)
+        total, there = len(resolved), len(resolved) - len(pins)
+        _fetch(pins, python=python, wheels=wheels, progress=lambda done: progress("fetch wheels", there + done, total))
+        progress("fetch wheels", total, total)
     names = sorted(_checked(item, wheels) for item in resolved)
     answer.write_text(json.dumps({"asked": asked, "wheels": names}, indent=2), encoding="utf-8")
     return [wheels / name for name in names]
@@ -97,11 +100,34 @@ def _checked(item: dict[str, Any], wheels: Path) -> str:
     return name
 
 
-def _pip(python: Path, act: str, *arguments: str) -> str:
-    """Run pip for wheels only, and return its output."""
+def _fetch(pins: Sequence[str], *, python: Path, wheels: Path, progress: Callable[[int], None]) -> None:
+    """Fetch a wheel for each pin; `progress` is told how many are done as pip begins with one."""
+    begun = itertools.count()
+
+    def listen(line: str) -> None:
+        # What pip says of each, in turn: the first of what it fetches, the second of a file on this machine.
+        if line.startswith(("Collecting ", "Processing ")):
+            progress(next(begun))
+
+    _pip(python, "download", "--no-deps", "--dest", str(wheels), *pins, listen=listen)
+
+
+def _pip(python: Path, act: str, *arguments: str, listen: Callable[[str], None] = lambda _: None) -> str:
+    """Run pip for wheels only, and return its output, each line of which `listen` is told as it comes."""
     command = [str(python), "-m", "pip", act, "--only-binary=:all:", "--no-input", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ended.returncode != 0:
-        reasons = [line for line in ended.stderr.splitlines() if line.startswith("ERROR:")]
-        raise WheelsUnavailable("\n".join(reasons) or ended.stderr.strip() or f"pip ended with {ended.returncode}")
-    return ended.stdout
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, encoding="utf-8") as running,
+    ):
+        assert running.stdout is not None
+        output = []
+        for line in running.stdout:
+            output.append(line)
+            listen(line)
+        status = running.wait()
+        errors.seek(0)
+        said = errors.read()
+    if status != 0:
+        reasons = [line for line in said.splitlines() if line.startswith("ERROR:")]
+        raise WheelsUnavailable("\n".join(reasons) or said.strip() or f"pip ended with {status}")
+    return "".join(output)

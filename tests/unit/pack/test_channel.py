@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import subprocess
-from typing import TYPE_CHECKING, Any
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from launcher.platforms import Platform
 from pack.backendwheel import write_backend_wheel
 from pack.channel import LocalChannel, build_channel, conversions_of
 from pack.condapackage import CondaPackage, write_package
+from pack.download import download
 from pack.errors import PackageUnknown, SpecInvalid, WheelsUnavailable, WrongAccelerator
 from pack.names import conda_name, match_specs
 from pack.prefix import CACHE_TAG, install, installed, unmanaged, wanted
@@ -25,9 +28,6 @@ from pack.solve import solve
 from pack.spec import Accelerator, Spec
 from pack.wheel import Wheel, marker_environment
 from tests.builders.wheels import build_project, build_torch, build_wheel
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 on_linux_64 = pytest.mark.skipif(
     Platform.current() is not Platform.LINUX_64, reason="the interpreter is packed on linux-64"
@@ -166,8 +166,26 @@ def test_beside_conda_forge_the_channel_holds_local_lines_and_the_backend_only(t
 
 @pytest.mark.usefixtures("index")
 def test_a_torch_of_the_other_kind_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(WrongAccelerator, match=r"torch-2.13.0\+cpu.* a cpu build, and a cuda build was asked for"):
+    with pytest.raises(
+        WrongAccelerator, match=r"torch-2.13.0\+cpu.* a cpu build, and a cuda build was asked for"
+    ) as found:
         build(tmp_path, spec_of(accelerator=Accelerator.CUDA))
+    assert f"delete {tmp_path / 'wheels'}, where pip's answers are kept" in str(found.value.remedy)
+
+
+@pytest.mark.usefixtures("index")
+def test_each_wheel_that_is_fetched_is_progress(tmp_path: Path) -> None:
+    told = []
+    asked = [Requirement("alpha"), Requirement("delta")]
+    download(
+        asked,
+        wheels=tmp_path / "wheels",
+        python=Path(sys.executable),
+        minor="{}.{}".format(*sys.version_info),
+        progress=lambda *step: told.append(step),
+    )
+    fetching = [step[1:] for step in told if step[0] == "fetch wheels"]
+    assert fetching == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]  # alpha needs beta, which needs gamma
 
 
 @on_linux_64
