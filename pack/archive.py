@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import zstandard
@@ -26,7 +25,8 @@ from pack.sbom import write_sbom
 from pack.write import LEVEL, write_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from launcher.manifest import Entry, Index
@@ -48,6 +48,7 @@ def build_archive(
     channel: str,
     lock: str,
     version: str,
+    created_at: datetime,
     cache: Path,
     machine_folders: Sequence[Path],
     leave_out: Callable[[Sequence[Source]], list[Source]],
@@ -59,9 +60,10 @@ def build_archive(
 ) -> Manifest:
     """Pack the environment in `prefix` into `folder`, whole or not at all; return its manifest.
 
-    `lock` is the lock's sha256, `cache` holds bytecode between builds, `machine_folders` are places that exist on
-    this machine alone and must not occur in any entry, `leave_out` returns the sources that travel, `find_core` names
-    the paths that come first, `stub_needs` what the stub asks of the system beyond the packages, in their words.
+    `lock` is the lock's sha256, `created_at` a time of UTC, `cache` holds bytecode between builds, `machine_folders`
+    are places that exist on this machine alone and must not occur in any entry, `leave_out` returns the sources that
+    travel, `find_core` names the paths that come first, `stub_needs` what the stub asks of the system beyond the
+    packages, in their words.
 
     Raises SpecInvalid, PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft,
     SourceChanged, ProgramFailed.
@@ -93,7 +95,7 @@ def build_archive(
             version=version,
             platform=platform,
             accelerator=accelerator,
-            created_at=_created_at(os.environ).isoformat().replace("+00:00", "Z"),
+            created_at=created_at.isoformat().replace("+00:00", "Z"),
             channel=channel,
             lock=lock,
             packages={record["name"]: record["version"] for record in packages if record["name"] in CRITICAL},
@@ -142,10 +144,3 @@ def _write_index(index: Index, folder: Path) -> Part:
     packed = zstandard.ZstdCompressor(level=19).compress(content)
     (folder / INDEX_NAME).write_bytes(packed)
     return Part(name=INDEX_NAME, size=len(packed), sha256=hashlib.sha256(packed).hexdigest())
-
-
-def _created_at(environment: Mapping[str, str]) -> datetime:
-    """Return the time of the build: SOURCE_DATE_EPOCH where it is set (https://reproducible-builds.org)."""
-    if epoch := environment.get("SOURCE_DATE_EPOCH"):
-        return datetime.fromtimestamp(int(epoch), UTC)
-    return datetime.now(UTC).replace(microsecond=0)

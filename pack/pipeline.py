@@ -25,12 +25,14 @@ from pack.prune import prune, read_rules, table
 from pack.records import cuda_of, records
 from pack.release import write_release
 from pack.solve import solve
+from pack.sourcedate import now, source_date
 from pack.stage import stage
 from pack.stub import build_stub, needs_of_tools
 from pack.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from pack.progress import Progress
@@ -148,7 +150,8 @@ def _prefix(workspace: Workspace, progress: Progress) -> None:
 
 def _archive(workspace: Workspace, progress: Progress) -> None:
     lock = _read(workspace)
-    key = _archive_key(workspace, lock)
+    dated = source_date(workspace.project, os.environ)
+    key = _archive_key(workspace, lock, dated)
     noted = workspace.archive.with_name("archive.key")
     if (workspace.archive / MANIFEST_NAME).exists() and noted.exists() and noted.read_text() == key:
         return
@@ -161,6 +164,7 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
         channel=workspace.channel,
         lock=lock.digest,
         version=workspace.version,
+        created_at=dated or now(),
         cache=workspace.bytecode,
         machine_folders=machine_folders(workspace.build),
         stub_needs=needs_of_tools(workspace.platform),
@@ -181,12 +185,12 @@ def _prune(workspace: Workspace, sources: Sequence[Source]) -> list[Source]:
     return kept
 
 
-def _archive_key(workspace: Workspace, lock: Lock) -> str:
-    """Return a digest of everything an archive is made from: the lock, our packer, and its settings."""
+def _archive_key(workspace: Workspace, lock: Lock, dated: datetime | None) -> str:
+    """Return a digest of everything an archive is made from: the lock, our packer, its settings, the sources' date."""
     key = hashlib.sha256(lock.digest.encode())
     tools = [version("conda-pack"), version("zstandard"), version("pyinstaller")]
     key.update(json.dumps([workspace.version, workspace.channel, workspace.level, workspace.part_size, tools]).encode())
-    key.update(os.environ.get("SOURCE_DATE_EPOCH", "").encode())
+    key.update(str(dated).encode())
     for folder in ("launcher", "pack"):
         for path in sorted((workspace.project / folder).rglob("*")):
             if path.suffix in {".py", ".toml"}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pack.source import Source
 
 ROOT = Path(__file__).parents[2]
+BUILT = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 
 
 def small_core(sources: Sequence[Source]) -> frozenset[str]:
@@ -46,6 +48,7 @@ def make_resources(
         channel="test",
         lock="0" * 64,
         version=version,
+        created_at=BUILT,
         cache=root / "bytecode",
         machine_folders=[root],
         leave_out=list,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -79,3 +81,12 @@ def test_every_package_that_the_backend_imports_is_inside(manifest: Manifest, sl
     wanted = {name.split(".")[0] for name in backend_imports(REPOSITORY / "backend")} - stdlib
     assert {"torch", "transformers", "peft", "fastapi", "uvicorn"} <= wanted
     assert {name for name in wanted if not list(site.glob(f"{name}")) + list(site.glob(f"{name}.*"))} == set()
+
+
+@pytest.mark.skipif("SOURCE_DATE_EPOCH" in os.environ, reason="whoever builds says what time it is")
+def test_the_engine_is_as_old_as_a_commit_and_not_as_its_build(manifest: Manifest) -> None:
+    history = subprocess.run(
+        ["git", "-C", str(REPOSITORY), "log", "--format=%ct"], capture_output=True, text=True, check=True
+    )
+    commits = {int(time) for time in history.stdout.split()}
+    assert datetime.fromisoformat(manifest.created_at).timestamp() in commits

@@ -21,6 +21,7 @@ from pack.condapackage import CondaPackage, write_package
 from pack.prefix import unmanaged
 from pack.progress import silent
 from tests.builders.prefix import interpreter
+from tests.builders.runtime import BUILT
 from tests.builders.wheels import build_project
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def archived(project: Path, channel: str) -> Manifest:
         channel=channel,
         lock="0" * 64,
         version="1",
+        created_at=BUILT,
         cache=project / "bytecode",
         machine_folders=[project],
         leave_out=list,
@@ -147,9 +149,8 @@ def test_a_locked_build_asks_no_channel_and_takes_the_backend_as_it_is(
 
 @pytest.mark.usefixtures("umask")
 def test_one_lock_installed_in_two_folders_under_two_umasks_gives_the_same_bytes(
-    forge: Path, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    forge: Path, project: Path, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     channel, other = forge.as_uri(), tmp_path / "the checkout of another, é"
     os.umask(0o022)
     assert main(["lock", "--channel", channel, "--project", str(project)]) == 0
