@@ -21,14 +21,14 @@ from conda_pack.core import Packer
 from launcher.manifest import Kind
 from pack.errors import PrefixNotPackable, SourceChanged, UnmanagedFiles
 from pack.literals import quote_safely
-from pack.records import FOLDER, digests, owners, placeholders, plain_record, records
+from pack.records import CACHE_TAG, FOLDER, HISTORY, digests, owners, placeholders, plain_record, records, rows
 from pack.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# rattler marks the prefix as a cache; it belongs to no package and nothing reads it.
-_LEFT_OUT = frozenset({"CACHEDIR.TAG", "conda-meta/CACHEDIR.TAG"})
+# It belongs to no package and nothing reads it.
+_LEFT_OUT = frozenset({CACHE_TAG, f"{FOLDER}{CACHE_TAG}"})
 _HISTORY = b"==> made by peft-studio-engine <==\n"
 # Stands for the build prefix where an installer wrote it into a script, the same on every machine.
 _STAND_IN = "/peft-studio-build-prefix"
@@ -109,10 +109,10 @@ def shortest_placeholder(prefix: Path, sources: Iterable[Source]) -> int | None:
     """Return the length in bytes of the shortest placeholder in a relocated binary, None where there is none."""
     relocated = {source.path for source in sources if source.relocated}
     lengths = [
-        len(entry["prefix_placeholder"].encode())
+        len(row["prefix_placeholder"].encode())
         for record in records(prefix)
-        for entry in record.get("paths_data", {}).get("paths", ())
-        if entry.get("file_mode") == "binary" and entry["_path"] in relocated
+        for row in rows(record)
+        if row.get("file_mode") == "binary" and row["_path"] in relocated
     ]
     return min(lengths, default=None)
 
@@ -158,7 +158,7 @@ def _source(path: str, note: _Note, package: str, channel: str) -> Source:
     if note.content is None and note.at.is_dir():
         return Source(path=path, package=package, kind=Kind.FOLDER, mode=0o755)
     content = note.content
-    if path == f"{FOLDER}history":
+    if path == HISTORY:
         content = _HISTORY
     elif path.startswith(FOLDER) and path.endswith(".json"):
         content = plain_record(json.loads(note.content or note.at.read_bytes()), channel)

@@ -78,7 +78,7 @@ def find_core(prefix: Path, sources: Sequence[Source], platform: Platform) -> fr
         opened |= _record_relocation(python, prefix, platform, sources, Path(scratch))
     inside = {path for name in opened if (path := _inside(name, prefix)) is not None}
     # Whoever looks for plugins reads the metadata of all packages: that alone makes none a part of the server.
-    packages = {source.package for source in sources if source.path in inside and not _is_metadata(source.path)}
+    packages = {source.package for source in sources if source.path in inside and not source.is_metadata}
     return frozenset(
         source.path for source in sources if source.package in packages or source.path in inside or source.relocated
     )
@@ -172,8 +172,3 @@ def _inside(name: str, prefix: Path) -> str | None:
         if Path(name).is_relative_to(root):
             return Path(name).relative_to(root).as_posix()
     return None
-
-
-def _is_metadata(path: str) -> bool:
-    """Whether a file only describes its package (https://packaging.python.org/specifications/recording-installed-packages)."""
-    return ".dist-info/" in path or path.startswith("conda-meta/")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import rattler
 from rattler.exceptions import InstallerError, LinkError, TransactionError
@@ -15,16 +14,13 @@ from rattler.install import InstallerReporter
 from pack.condapackage import EPOCH
 from pack.errors import PrefixFailed
 from pack.progress import Progress, silent
+from pack.records import CACHE_TAG, FOLDER, HISTORY, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from pack.lock import Lock
-
-# rattler marks a prefix as a place that backups may leave out (the Cache Directory Tagging Specification).
-CACHE_TAG = "CACHEDIR.TAG"
-HISTORY = "conda-meta/history"
 
 
 def install(lock: Lock, prefix: Path, *, cache: Path, progress: Progress = silent) -> None:
@@ -35,7 +31,7 @@ def install(lock: Lock, prefix: Path, *, cache: Path, progress: Progress = silen
     if installed(prefix) == wanted(lock) and not list(unmanaged(prefix)):
         return
     if prefix.exists():
-        if not (prefix / "conda-meta").is_dir() and any(prefix.iterdir()):
+        if not (prefix / FOLDER).is_dir() and any(prefix.iterdir()):
             raise PrefixFailed("it is no conda prefix, so it is not replaced", prefix)
         shutil.rmtree(prefix)
     try:
@@ -65,24 +61,18 @@ def wanted(lock: Lock) -> set[tuple[str, str]]:
 
 def installed(prefix: Path) -> set[tuple[str, str]]:
     """Return file name and SHA-256 of each package that a prefix holds; nothing where there is no prefix."""
-    return {(document["fn"], document.get("sha256", "")) for document in _records(prefix)}
+    return {(document["fn"], document.get("sha256", "")) for document in records(prefix)}
 
 
 def unmanaged(prefix: Path) -> Iterator[str]:
     """Yield each file or link of a prefix that no package has brought, but for conda's own records."""
-    managed = {path for document in _records(prefix) for path in document["files"]}
+    managed = {path for document in records(prefix) for path in document["files"]}
     for folder, folders, files in os.walk(prefix):
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]  # noqa: PTH114, PTH118 - 25,000 files
         for name in (*files, *links):
             path = os.path.relpath(os.path.join(folder, name), prefix).replace(os.sep, "/")  # noqa: PTH118
-            if path not in managed and path not in {CACHE_TAG, HISTORY} and not path.startswith("conda-meta/"):
+            if path not in managed and path != CACHE_TAG and not path.startswith(FOLDER):
                 yield path
-
-
-def _records(prefix: Path) -> Iterator[dict[str, Any]]:
-    """Yield conda's record of each package in a prefix."""
-    for path in sorted((prefix / "conda-meta").glob("*.json")):
-        yield json.loads(path.read_text(encoding="utf-8"))
 
 
 class _Reporter(InstallerReporter):

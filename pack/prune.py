@@ -88,5 +88,4 @@ def table(savings: Iterable[Saving]) -> str:
 
 def _always_stays(source: Source) -> bool:
     """Whether no rule may name the source: a licence goes wherever its code goes, metadata say what is installed."""
-    is_metadata = ".dist-info/" in source.path or source.path.startswith("conda-meta/")
-    return source.kind is Kind.FOLDER or source.relocated or is_metadata or is_license(source.path)
+    return source.kind is Kind.FOLDER or source.relocated or source.is_metadata or is_license(source.path)

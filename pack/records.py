@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FOLDER = "conda-meta/"
+HISTORY = f"{FOLDER}history"
+# rattler marks a prefix as a place that backups may leave out (the Cache Directory Tagging Specification).
+CACHE_TAG = "CACHEDIR.TAG"
 # When and where it was installed, and who asked for it: true of this machine alone.
 _OF_THIS_MACHINE = frozenset(
     {
@@ -30,6 +33,11 @@ def records(prefix: Path) -> list[dict[str, Any]]:
     """Return the records of the packages in `prefix`, by name."""
     found = [json.loads(path.read_bytes()) for path in (prefix / FOLDER).glob("*.json")]
     return sorted(found, key=lambda record: str(record["name"]))
+
+
+def rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what a record says of each path of its package: digests, placeholders, kinds."""
+    return list(record.get("paths_data", {}).get("paths", ()))
 
 
 def owners(prefix: Path) -> dict[str, str]:
@@ -52,7 +60,7 @@ def placeholders(prefix: Path) -> dict[str, tuple[bytes, ...]]:
     """Return the placeholders that each package's files hold where they are not yet installed, by package."""
     return {
         record["name"]: tuple(
-            sorted({row["prefix_placeholder"].encode() for row in _paths(record) if row.get("prefix_placeholder")})
+            sorted({row["prefix_placeholder"].encode() for row in rows(record) if row.get("prefix_placeholder")})
         )
         for record in records(prefix)
     }
@@ -63,7 +71,7 @@ def digests(prefix: Path) -> dict[str, str]:
     return {
         row["_path"]: row["sha256"]
         for record in records(prefix)
-        for row in _paths(record)
+        for row in rows(record)
         if row.get("sha256") and not row.get("prefix_placeholder")
     }
 
@@ -77,8 +85,8 @@ def plain_record(record: Mapping[str, Any], channel: str) -> bytes:
     plain["channel"] = channel
     plain["files"] = sorted(plain["files"])
     # The hash of a file as installed here says where "here" was.
-    rows = [{key: value for key, value in row.items() if key != "sha256_in_prefix"} for row in _paths(record)]
-    plain["paths_data"] = {**plain.get("paths_data", {}), "paths": sorted(rows, key=lambda row: str(row["_path"]))}
+    paths = [{key: value for key, value in row.items() if key != "sha256_in_prefix"} for row in rows(record)]
+    plain["paths_data"] = {**plain.get("paths_data", {}), "paths": sorted(paths, key=lambda row: str(row["_path"]))}
     return json.dumps(plain, indent=1, sort_keys=True).encode() + b"\n"
 
 
@@ -88,7 +96,3 @@ def public_address(address: str) -> str:
     if not parts.netloc:
         return address
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], _TOKEN.sub("", parts.path, count=1), "", ""))
-
-
-def _paths(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return list(record.get("paths_data", {}).get("paths", ()))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from launcher.manifest import Kind
 from pack.errors import SourceChanged
+from pack.records import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +35,14 @@ class Source:
     relocated: bool = False
     forbidden: tuple[bytes, ...] = ()
     sha256: str = ""
+
+    @property
+    def is_metadata(self) -> bool:
+        """Whether it only says what is installed, as conda does or Python's packages do.
+
+        https://packaging.python.org/specifications/recording-installed-packages/
+        """
+        return ".dist-info/" in self.path or self.path.startswith(FOLDER)
 
     def size(self) -> int:
         """Return the bytes of a file, 0 of all else; raise SourceChanged where it has gone."""

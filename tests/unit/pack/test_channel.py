@@ -23,7 +23,8 @@ from pack.condapackage import CondaPackage, write_package
 from pack.download import download
 from pack.errors import PackageUnknown, SpecInvalid, WheelsUnavailable, WrongAccelerator
 from pack.names import conda_name, match_specs
-from pack.prefix import CACHE_TAG, install, installed, unmanaged, wanted
+from pack.prefix import install, installed, unmanaged, wanted
+from pack.records import CACHE_TAG
 from pack.solve import solve
 from pack.spec import Accelerator, Spec
 from pack.wheel import Wheel, marker_environment
