@@ -30,17 +30,23 @@ import errno
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+_NAMED = 3  # of many names, those that a message has
 
 
 class EngineError(Exception):
-    """Something a person can act on: `message` says what is so, `remedy` what to do, `path` where."""
+    """Something a person can act on: `message` says what is so, `remedy` what to do, `path` where.
+
+    `needed` has the entries of the runtime that cannot be had, all of them; the message names the first.
+    """
 
     code: ClassVar[str]
     exit_status: ClassVar[int]
+    needed: Sequence[str] = ()
 
     def __init__(self, message: str, remedy: str, path: Path | None = None) -> None:
         super().__init__(message)
@@ -64,16 +70,19 @@ class LauncherError(EngineError):
 
 
 class ArchiveMissing(LauncherError):
-    """The archive, its index or one of its parts is not in the resources."""
+    """The archive's index, or some of its parts, are not in the resources; `needed` has what would come from these."""
 
     code, exit_status = "archive-missing", 80
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, more: int = 0, needed: Sequence[str] = ()) -> None:
+        parts = f", and {more} more of its parts" if more else ""
+        entries = f"; needed from there: {names_text(needed)}" if needed else ""
         super().__init__(
-            f"{path.name} is missing from {path.parent}.",
+            f"{path.name} is missing from {path.parent}{parts}{entries}.",
             "Reinstall PEFT Studio: its installation is incomplete.",
             path,
         )
+        self.needed = needed
 
 
 class ArchiveDamaged(LauncherError):
@@ -306,6 +315,12 @@ class BackendNotStarted(LauncherError):
             f"Restart the computer and try again; if it fails again, send {path} to support.",
             path,
         )
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def bytes_text(count: int) -> str:

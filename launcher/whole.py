@@ -171,13 +171,15 @@ def _write(
     from launcher.preflight import check_room
     from launcher.record import record, withdraw
     from launcher.relocate import relocate
-    from launcher.restore import restore
+    from launcher.restore import require_parts, restore
 
     home, manifest, disk, slot = scene.home, scene.manifest, scene.disk, scene.slot
-    scene.resources.check_parts()
+    # What follows the core has to be at hand, and to have room, before the core is begun.
+    begins = part is Extent.CORE and read_receipt(home, manifest) is None
+    to_come = [*entries, *index.entries[manifest.core :]] if begins else entries
+    require_parts(scene.resources, index, to_come)
     _look_around(scene)
-    # The room for what follows the core is asked for before the core is begun.
-    check_room(home, [*entries, *(index.entries[manifest.core :] if part is Extent.CORE else ())], disk)
+    check_room(home, to_come, disk)
     with disk_errors(home.root):
         withdraw(home, manifest.slot_name, disk)
         mine = index.entries[: manifest.core] if part is Extent.CORE else index.entries
@@ -242,12 +244,12 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
     from launcher.preflight import check_room
     from launcher.progress import forget_progress, tell_progress
     from launcher.record import write_receipt
-    from launcher.restore import restore
+    from launcher.restore import require_parts, restore
 
     home, manifest, disk = scene.home, scene.manifest, scene.disk
     receipt = read_receipt(home, manifest)
     assert receipt is not None, "a core is what its receipt says it is"
-    scene.resources.check_parts()
+    require_parts(scene.resources, index, missing)
     check_room(home, missing, disk)
     say = scene.report.step("unpack", "bytes")
 
