@@ -166,15 +166,18 @@ class SystemTooOld(LauncherError):
 class DiskFull(LauncherError):
     """The home's disk has too little room, or the user's share of it has; `need` and `free` in bytes.
 
-    `need` is unknown once writing began; `quota` says that only the user's share is used up.
+    `need` is unknown once writing began; `quota` says that only the user's share is used up; `others` are the bytes of
+    engines of other versions.
     """
 
     code, exit_status = "disk-full", 85
 
-    def __init__(self, path: Path, free: int, need: int | None = None, *, quota: bool = False) -> None:
+    def __init__(self, path: Path, free: int, need: int | None = None, *, quota: bool = False, others: int = 0) -> None:
         short = f"{bytes_text(need)} are needed" if need is not None else "there was no room to go on writing"
         left = "your share of it is used up" if quota else f"{bytes_text(free)} are free"
         remedy = f"Free at least {bytes_text(need - free)} there" if need is not None else "Free some room there"
+        if others:
+            remedy += f" (peft_engine --remove --others frees {bytes_text(others)}, of other versions)"
         super().__init__(
             f"The disk of {path} is too full: {short}, {left}.",
             f"{remedy}, or choose a folder on another disk with --home, and start again: finished work is kept.",

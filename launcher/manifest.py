@@ -304,7 +304,7 @@ def _bytes_exist(entry: Entry, frames: tuple[Frame, ...]) -> bool:
     return missing <= 0
 
 
-_BLOCK = 4096  # bytes; what ext4, APFS and NTFS give a file at least
+BLOCK = 4096  # bytes; what ext4, APFS and NTFS give a file at least
 
 
 def room(entries: Iterable[Entry]) -> int:
@@ -314,4 +314,4 @@ def room(entries: Iterable[Entry]) -> int:
 
 def room_of(size: int) -> int:
     """Return the bytes that a file of `size` bytes takes on a disk."""
-    return -(-size // _BLOCK) * _BLOCK + _BLOCK // 8
+    return -(-size // BLOCK) * BLOCK + BLOCK // 8

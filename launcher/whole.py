@@ -179,7 +179,7 @@ def _write(
     to_come = [*entries, *index.entries[manifest.core :]] if begins else entries
     require_parts(scene.resources, index, to_come)
     _look_around(scene)
-    check_room(home, to_come, disk)
+    check_room(home, slot, to_come, disk)
     with disk_errors(home.root):
         withdraw(home, manifest.slot_name, disk)
         mine = index.entries[: manifest.core] if part is Extent.CORE else index.entries
@@ -250,7 +250,7 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
     receipt = read_receipt(home, manifest)
     assert receipt is not None, "a core is what its receipt says it is"
     require_parts(scene.resources, index, missing)
-    check_room(home, missing, disk)
+    check_room(home, scene.slot, missing, disk)
     say = scene.report.step("unpack", "bytes")
 
     def progress(done: int, total: int) -> None:
