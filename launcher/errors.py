@@ -219,7 +219,6 @@ class HomeMissing(LauncherError):
             f"Connect the disk that holds it and start again; should it be gone for good, remove {note} to begin anew.",
             path,
         )
-        self.note = note
 
 
 class PlaceUnusable(LauncherError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from launcher.disk import disk_errors
 from launcher.environ import clean_environment
-from launcher.errors import LauncherError
+from launcher.errors import InstallDamaged, LauncherError
 from launcher.events import Installed, Surveyed
 from launcher.host import long_paths
 from launcher.locks import home_to_ourselves, require_home, slot_to_ourselves
@@ -248,7 +248,8 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
 
     home, manifest, disk = scene.home, scene.manifest, scene.disk
     receipt = read_receipt(home, manifest)
-    assert receipt is not None, "a core is what its receipt says it is"
+    if receipt is None:
+        raise InstallDamaged(scene.slot, "its receipt was there a moment ago, and cannot be read any more")
     require_parts(scene.resources, index, missing)
     check_room(home, scene.slot, missing, disk)
     say = scene.report.step("unpack", "bytes")
