@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.errors import DiskFull, PathNotText, PathTooLong, SystemTooOld
-from launcher.manifest import BLOCK, Kind, room, room_of
+from launcher.manifest import Kind
 from launcher.paths import is_text
 from launcher.survey import measure
 
@@ -67,6 +67,8 @@ def check_room(home: Home, slot: Path, entries: Sequence[Entry], disk: Disk) -> 
     A file in an entry's place is removed right before the entry is written, so it makes room for that, and for no
     other, which may come sooner.
     """
+    from launcher.room import BLOCK, room, room_of
+
     free = disk.free(home.root)
     # Most disks give a folder a block, and what conda-unpack writes a longer path into may grow by one.
     folders = {entry.path if entry.kind is Kind.FOLDER else entry.path.rpartition("/")[0] for entry in entries}
@@ -82,6 +84,8 @@ def check_room(home: Home, slot: Path, entries: Sequence[Entry], disk: Disk) -> 
 
 def _held(path: str) -> int:
     """Return the bytes that removing a file gives back, as far as it tells: what has other names stays."""
+    from launcher.room import room_of
+
     try:
         found = os.lstat(path)
     except OSError:
