@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import signal
+import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +15,13 @@ from launcher.home import Home, find_home, find_way
 from launcher.move import finish_move
 from launcher.plan import Missing, Moved
 from launcher.survey import survey_quickly
-from tests.builders.disks import FailingDisk, PlugPulledError
+from tests.builders.backend import wait_until
+from tests.builders.disks import FailingDisk, PlugPulledError, small_disk
 from tests.builders.installed import scene
-from tests.builders.launching import tree
+from tests.builders.launching import ask, command, tree
+from tests.builders.leases import held_up
 from tests.builders.moving import TwoDisks, move
+from tests.builders.runtime import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +125,29 @@ def test_a_move_back_to_the_default_that_was_cut_as_well(
             shutil.copytree(copy, folder, symlinks=True)
     assert not there.exists()
     assert not (default / "location").exists()
+
+
+@pytest.mark.root
+def test_interrupted_while_it_copies_or_compares_the_home_is_where_it_was(
+    packed: Packed, default: Path, tmp_path: Path
+) -> None:
+    work = tree(default / "data")
+    with small_disk(tmp_path / "disk", "size=50m") as there:
+        arguments = [*command(packed.resources, default), "--move-home", str(there)]
+        # What the first has copied the second compares alone.
+        for step, name in (("restore", "token"), ("verify", "jobs/é 1/checkpoint.bin")):
+            with (
+                held_up(default / "data" / name) as came,
+                subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as moving,
+            ):
+                wait_until(partial(bool, came), f"the launcher opens {name}")
+                moving.send_signal(signal.SIGINT)
+                events = [json.loads(line) for line in moving.communicate()[0].splitlines()]
+            assert (moving.returncode, events[-1]["name"]) == (130, step)
+            assert (find_home(None, {}).root, tree(default / "data")) == (default, work)
+            assert ask(packed.resources, default).last("listening")["argv"][1] == str(default / "data")
+        assert ask(packed.resources, default, "--move-home", str(there)).status == 0
+        assert tree(there / "data") == work
 
 
 def names(folder: Path) -> set[str]:

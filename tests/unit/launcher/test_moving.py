@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +17,8 @@ from launcher.move import move_home
 from launcher.platforms import Platform
 from tests.builders.disks import small_disk
 from tests.builders.installed import scene
-from tests.builders.launching import ask, command, running, tree, wait_for
+from tests.builders.launching import ask, running, tree, wait_for
 from tests.builders.moving import TwoDisks, launch, move
-from tests.builders.runtime import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -308,24 +305,3 @@ def test_a_home_on_a_disk_that_is_not_connected_is_missed_and_no_other_made(
     (tmp_path / "disk").rmdir()
     away.rename(tmp_path / "disk")
     assert launch(packed, "--install").status == 0
-
-
-@pytest.mark.root
-@pytest.mark.parametrize("moment", ["restore", "verify"])
-def test_interrupted_while_it_copies_the_home_is_where_it_was(
-    moment: str, packed: Packed, default: Path, tmp_path: Path
-) -> None:
-    for number in range(300):
-        (default / f"data/{number}").write_bytes(b"x" * 100)
-    before = tree(default / "data")
-    with small_disk(tmp_path / "disk", "size=50m") as there:
-        arguments = [*command(packed.resources, default), "--move-home", str(there)]
-        with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as moving:
-            wait_for(moving, "step", name=moment)
-            moving.send_signal(signal.SIGINT)
-            moving.communicate()
-            assert moving.returncode == 130
-        assert (find_home(None, {}).root, tree(default / "data")) == (default, before)
-        assert ask(packed.resources, default).last("listening")["argv"][1] == str(default / "data")
-        assert ask(packed.resources, default, "--move-home", str(there)).status == 0
-        assert tree(there / "data") == before
