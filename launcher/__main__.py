@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 from launcher.acts import install, remove, repair, status, verify
 from launcher.cli import Act, asks_for_json, parse
 from launcher.disk import Disk, disk_errors
-from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, HomeMissing, LauncherError, WrongCommandLine
-from launcher.home import find_home, find_way
+from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, LauncherError, WrongCommandLine
+from launcher.home import find_home, find_way, home_at
 from launcher.host import end_with_stdin
 from launcher.locks import HomeLeft
 from launcher.manifest import MANIFEST_NAME
@@ -146,15 +146,14 @@ def tell(
 ) -> None:
     """Tell a person or support what there is, whatever is wrong with it."""
     platform = Platform.current()
+    note = None
     try:
-        home: Home | LauncherError = find_home(request.home, environment)
+        way = find_way(request.home, environment)
+        note = way[-2].location if len(way) > 1 else None
+        home: Home | LauncherError = home_at(way)
     except LauncherError as error:
         home = error
     resources = try_resources(folder, platform)
-    note = home.note if isinstance(home, HomeMissing) else None
-    if not isinstance(home, LauncherError):
-        way = find_way(request.home, environment)
-        note = way[-2].location if len(way) > 1 else None
     if request.report_file is None:
         status(home, report, release, resources, environment, note)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from launcher.attempt import withdraw_attempt
@@ -11,7 +10,7 @@ from launcher.disk import disk_errors, free_bytes, nearest_folder
 from launcher.errors import LauncherError
 from launcher.events import Result, Surveyed
 from launcher.locks import backend_of, home_to_ourselves, slot_to_ourselves
-from launcher.plan import Complete, Install, Launch, Restore, damage_of, name_of
+from launcher.plan import Complete, Install, Launch, Restore, damage_of, findings_of, name_of
 from launcher.record import withdraw
 from launcher.surroundings import find_warnings
 from launcher.survey import find_extra, measure, require_whole, survey_fully, survey_quickly
@@ -160,12 +159,5 @@ def remove(
 
 
 def _findings(scene: Scene, state: State) -> dict[str, Any]:
-    """Return what support staff want to know of a survey."""
-    damage = damage_of(state)
-    return {
-        "found": name_of(state),
-        "slot": str(scene.slot),
-        "damaged": len(damage),
-        "byKind": dict(Counter(str(found.kind) for found in damage)),
-        "first": [found.path for found in damage[:10]],
-    }
+    first = [found.path for found in damage_of(state)[:10]]
+    return {**findings_of(state), "first": first, "slot": str(scene.slot)}

@@ -30,17 +30,23 @@ import errno
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+_NAMED = 3  # of many names, those that a message has
 
 
 class EngineError(Exception):
-    """Something a person can act on: `message` says what is so, `remedy` what to do, `path` where."""
+    """Something a person can act on: `message` says what is so, `remedy` what to do, `path` where.
+
+    `needed` has the entries of the runtime that cannot be had, all of them; the message names the first.
+    """
 
     code: ClassVar[str]
     exit_status: ClassVar[int]
+    needed: Sequence[str] = ()
 
     def __init__(self, message: str, remedy: str, path: Path | None = None) -> None:
         super().__init__(message)
@@ -64,16 +70,19 @@ class LauncherError(EngineError):
 
 
 class ArchiveMissing(LauncherError):
-    """The archive, its index or one of its parts is not in the resources."""
+    """The archive's index, or some of its parts, are not in the resources; `needed` has what would come from these."""
 
     code, exit_status = "archive-missing", 80
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, more: int = 0, needed: Sequence[str] = ()) -> None:
+        parts = f", and {more} more of its parts" if more else ""
+        entries = f"; needed from there: {names_text(needed)}" if needed else ""
         super().__init__(
-            f"{path.name} is missing from {path.parent}.",
+            f"{path.name} is missing from {path.parent}{parts}{entries}.",
             "Reinstall PEFT Studio: its installation is incomplete.",
             path,
         )
+        self.needed = needed
 
 
 class ArchiveDamaged(LauncherError):
@@ -157,15 +166,18 @@ class SystemTooOld(LauncherError):
 class DiskFull(LauncherError):
     """The home's disk has too little room, or the user's share of it has; `need` and `free` in bytes.
 
-    `need` is unknown once writing began; `quota` says that only the user's share is used up.
+    `need` is unknown once writing began; `quota` says that only the user's share is used up; `others` are the bytes of
+    engines of other versions.
     """
 
     code, exit_status = "disk-full", 85
 
-    def __init__(self, path: Path, free: int, need: int | None = None, *, quota: bool = False) -> None:
+    def __init__(self, path: Path, free: int, need: int | None = None, *, quota: bool = False, others: int = 0) -> None:
         short = f"{bytes_text(need)} are needed" if need is not None else "there was no room to go on writing"
         left = "your share of it is used up" if quota else f"{bytes_text(free)} are free"
         remedy = f"Free at least {bytes_text(need - free)} there" if need is not None else "Free some room there"
+        if others:
+            remedy += f" (peft_engine --remove --others frees {bytes_text(others)}, of other versions)"
         super().__init__(
             f"The disk of {path} is too full: {short}, {left}.",
             f"{remedy}, or choose a folder on another disk with --home, and start again: finished work is kept.",
@@ -207,7 +219,6 @@ class HomeMissing(LauncherError):
             f"Connect the disk that holds it and start again; should it be gone for good, remove {note} to begin anew.",
             path,
         )
-        self.note = note
 
 
 class PlaceUnusable(LauncherError):
@@ -306,6 +317,12 @@ class BackendNotStarted(LauncherError):
             f"Restart the computer and try again; if it fails again, send {path} to support.",
             path,
         )
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{', '.join(names[:_NAMED])}{more}"
 
 
 def bytes_text(count: int) -> str:

@@ -45,6 +45,13 @@ class Surveyed(Value):
     damaged: list[str]
 
 
+class Lacking(Value):
+    """The paths of all entries that would come from parts of the archive which are missing; `failed` follows."""
+
+    event: ClassVar[str] = "lacking"
+    entries: list[str]
+
+
 class Installed(Value):
     """A receipt was written for the slot."""
 
@@ -80,7 +87,7 @@ class Failed(Value):
     log: str | None
 
 
-Event = Step | Waiting | Retrying | Surveyed | Installed | Starting | Result | Failed
+Event = Step | Waiting | Retrying | Surveyed | Lacking | Installed | Starting | Result | Failed
 
 
 def to_dict(event: Event) -> dict[str, Any]:

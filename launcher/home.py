@@ -12,7 +12,7 @@ from launcher.errors import HomeMissing, HomeNotWritable
 from launcher.value import Value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 HOME_VARIABLE = "PEFT_STUDIO_HOME"
 _SLOT_NAME = re.compile(r"[0-9a-f]{8}")
@@ -116,7 +116,12 @@ class Home(Value):
 
 def find_home(chosen: Path | None, environment: Mapping[str, str]) -> Home:
     """Return the home; raise HomeMissing, or HomeNotWritable, as `find_way` and the disk have it."""
-    *notes, home = find_way(chosen, environment)
+    return home_at(find_way(chosen, environment))
+
+
+def home_at(way: Sequence[Home]) -> Home:
+    """Return the home at the end of a way; raise HomeMissing where a note led there, and it is no home."""
+    *notes, home = way
     # What a note leads to was a home when it was written: an empty folder there is a disk that is not connected.
     if notes and not home.lock.exists():
         raise HomeMissing(home.root, notes[-1].location)

@@ -18,7 +18,7 @@ from launcher.value import Value
 from launcher.variables import read_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from launcher.variables import Variable
 
@@ -156,6 +156,8 @@ class Manifest(Value, kw_only=True):
 
     def contradiction(self, index: Index) -> str | None:
         """Return what this says of the archive's entries that they do not bear out, with its place; else None."""
+        from launcher.room import room
+
         found = {
             "entries": (self.entries, len(index.entries)),
             "longestPath": (self.longest_path, max((len(entry.path) for entry in index.entries), default=0)),
@@ -302,16 +304,3 @@ def _bytes_exist(entry: Entry, frames: tuple[Frame, ...]) -> bool:
         missing -= frames[number].length
         number += 1
     return missing <= 0
-
-
-_BLOCK = 4096  # bytes; what ext4, APFS and NTFS give a file at least
-
-
-def room(entries: Iterable[Entry]) -> int:
-    """Return the bytes that entries take on a disk: content in whole blocks, and an inode each."""
-    return sum(room_of(entry.size) for entry in entries)
-
-
-def room_of(size: int) -> int:
-    """Return the bytes that a file of `size` bytes takes on a disk."""
-    return -(-size // _BLOCK) * _BLOCK + _BLOCK // 8

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import StrEnum
+from typing import Any
 
 from launcher.value import Value
 
@@ -70,6 +72,13 @@ def damage_of(state: State) -> tuple[Damage, ...]:
 def name_of(state: State) -> str:
     """Return the state's name as events spell it."""
     return type(state).__name__.lower()
+
+
+def findings_of(state: State) -> dict[str, Any]:
+    """Return what a survey has found, as answers and reports tell it: the state's name and its damage by kind."""
+    damage = damage_of(state)
+    by_kind = Counter(str(found.kind) for found in damage)
+    return {"found": name_of(state), "damaged": len(damage), "byKind": dict(by_kind)}
 
 
 class Launch(Value):

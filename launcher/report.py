@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, TextIO
 
 from launcher.errors import bytes_text
-from launcher.events import Failed, Installed, Result, Retrying, Starting, Step, Surveyed, Waiting, to_dict
+from launcher.events import Failed, Installed, Lacking, Result, Retrying, Starting, Step, Surveyed, Waiting, to_dict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,9 @@ class Report:
             print(text, file=self.talk, flush=True)
 
     def fail(self, error: EngineError) -> None:
-        """Say an error."""
+        """Say an error, after all that it lacks: its message names the first few."""
+        if error.needed:
+            self.say(Lacking(list(error.needed)))
         log = str(self.log) if self.log is not None else None
         path = str(error.path) if error.path is not None else None
         self.say(Failed(error.code, error.message, error.remedy, path, log))

@@ -11,6 +11,7 @@ from launcher.errors import (
     ArchiveDamaged,
     ArchiveMissing,
     ArchiveUnreadable,
+    LauncherError,
     ManifestInvalid,
     ManifestTooNew,
     WrongPlatform,
@@ -75,13 +76,22 @@ class Resources(Value):
             raise ManifestInvalid(self.folder / MANIFEST_NAME, reason)
         return index
 
-    def check_parts(self) -> None:
-        """Raise ArchiveMissing, ArchiveUnreadable or ArchiveDamaged unless every part is there in its full size."""
+    def problems_of_parts(self) -> dict[str, LauncherError]:
+        """Return why a part, by its name, is not there in its full size: ArchiveMissing, -Unreadable or -Damaged."""
+        found: dict[str, LauncherError] = {}
         for part in self.manifest.parts:
-            self._check_size(part)
+            try:
+                self._check_size(part)
+            except LauncherError as error:
+                found[part.name] = error
+        return found
+
+    def parts_of(self, frame: Frame) -> list[str]:
+        """Return the names of the parts that hold some of a frame."""
+        return [part.name for part, _, _ in self._pieces(frame)]
 
     def read_index(self) -> Index:
-        """Return the index; raise as `check_parts` does, or ManifestInvalid where it breaks its format."""
+        """Return the index; raise as `read_frame` does, or ManifestInvalid where it breaks its format."""
         import hashlib
 
         import zstandard
@@ -105,7 +115,7 @@ class Resources(Value):
         return index
 
     def read_frame(self, frame: Frame) -> bytes:
-        """Return the unpacked bytes of a frame, checked; raise as `check_parts` does."""
+        """Return the unpacked bytes of a frame; raise ArchiveMissing, ArchiveUnreadable or ArchiveDamaged."""
         import hashlib
 
         import zstandard

@@ -11,6 +11,7 @@ from collections import defaultdict
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, NamedTuple
 
+from launcher.errors import ArchiveMissing
 from launcher.manifest import Kind
 
 if TYPE_CHECKING:
@@ -68,6 +69,27 @@ def written_entries(index: Index, frames: frozenset[int]) -> frozenset[str]:
     needed = frames_of(index.entries, index.frames)
     open_ = {piece.entry.path for number, pieces in needed.items() if number not in frames for piece in pieces}
     return frozenset(entry.path for entry in index.entries if not entry.relocated and entry.path not in open_)
+
+
+def require_parts(resources: Resources, index: Index, entries: Iterable[Entry]) -> None:
+    """Raise ArchiveMissing, ArchiveUnreadable or ArchiveDamaged where a part that holds bytes of `entries` is no use.
+
+    ArchiveMissing names those of the entries that cannot be had. Parts that hold others alone do not matter.
+    """
+    problems = resources.problems_of_parts()
+    if not problems:
+        return
+    needed: dict[str, list[str]] = defaultdict(list)
+    for number, pieces in frames_of(entries, index.frames).items():
+        for part in resources.parts_of(index.frames[number]):
+            needed[part] += [piece.entry.path for piece in pieces]
+    stopping = {part: error for part, error in problems.items() if part in needed}
+    missing = [part for part, error in stopping.items() if isinstance(error, ArchiveMissing)]
+    if missing:
+        paths = dict.fromkeys(path for part in missing for path in needed[part])
+        raise ArchiveMissing(resources.folder / missing[0], len(missing) - 1, list(paths))
+    for error in stopping.values():
+        raise error
 
 
 def restore(

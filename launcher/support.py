@@ -10,7 +10,6 @@ import json
 import os
 import platform as machine
 import time
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from launcher.disk import free_bytes, nearest_folder
 from launcher.errors import LauncherError, PlaceUnusable
 from launcher.events import Result
 from launcher.host import cuda_driver, file_system
-from launcher.plan import damage_of, name_of
+from launcher.plan import damage_of, findings_of
 from launcher.redact import Redactor
 from launcher.survey import find_extra, survey_fully
 from launcher.value import Value
@@ -170,14 +169,8 @@ def survey_facts(case: Case, report: Report) -> dict[str, Any]:
     index = case.resources.trusted_index(case.release.manifest)
     slot = case.home.slot(case.resources.manifest.slot_name)
     state = survey_fully(case.home, case.resources.manifest, index.entries, report.step("verify", "bytes"))
-    damage = damage_of(state)
-    return {
-        "state": name_of(state),
-        "damaged": len(damage),
-        "byKind": dict(Counter(str(found.kind) for found in damage)),
-        "first": [{"path": found.path, "kind": str(found.kind)} for found in damage[:_LISTED]],
-        "extra": find_extra(slot, index.entries)[:_LISTED],
-    }
+    first = [{"path": found.path, "kind": str(found.kind)} for found in damage_of(state)[:_LISTED]]
+    return {**findings_of(state), "first": first, "extra": find_extra(slot, index.entries)[:_LISTED]}
 
 
 def _told(root: Path, unread: dict[str, str]) -> list[Path]:

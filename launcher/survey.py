@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.disk import disk_errors
-from launcher.errors import InstallDamaged
+from launcher.errors import InstallDamaged, names_text
 from launcher.manifest import Kind
 from launcher.plan import Core, Damage, Damaged, DamageKind, Missing, Moved, Partial, Ready
 from launcher.receipt import Extent, Receipt
@@ -191,9 +191,8 @@ def require_whole(home: Home, manifest: Manifest, state: State) -> None:
 
 
 def _count(damage: Sequence[Damage]) -> str:
-    names = ", ".join(found.path for found in damage[:3])
-    more = f" and {len(damage) - 3} more" if len(damage) > 3 else ""
-    return f"{len(damage)} entries are not as they should be: {names}{more}" if damage else "every entry is sound"
+    names = names_text([found.path for found in damage])
+    return f"{len(damage)} entries are not as they should be: {names}" if damage else "every entry is sound"
 
 
 def _look(slot: Path, entry: Entry, relocated: str | None, platform: Platform, *, written: bool) -> DamageKind | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from launcher.disk import disk_errors
 from launcher.environ import clean_environment
-from launcher.errors import LauncherError
+from launcher.errors import InstallDamaged, LauncherError
 from launcher.events import Installed, Surveyed
 from launcher.host import long_paths
 from launcher.locks import home_to_ourselves, require_home, slot_to_ourselves
@@ -171,13 +171,15 @@ def _write(
     from launcher.preflight import check_room
     from launcher.record import record, withdraw
     from launcher.relocate import relocate
-    from launcher.restore import restore
+    from launcher.restore import require_parts, restore
 
     home, manifest, disk, slot = scene.home, scene.manifest, scene.disk, scene.slot
-    scene.resources.check_parts()
+    # What follows the core has to be at hand, and to have room, before the core is begun.
+    begins = part is Extent.CORE and read_receipt(home, manifest) is None
+    to_come = [*entries, *index.entries[manifest.core :]] if begins else entries
+    require_parts(scene.resources, index, to_come)
     _look_around(scene)
-    # The room for what follows the core is asked for before the core is begun.
-    check_room(home, [*entries, *(index.entries[manifest.core :] if part is Extent.CORE else ())], disk)
+    check_room(home, slot, to_come, disk)
     with disk_errors(home.root):
         withdraw(home, manifest.slot_name, disk)
         mine = index.entries[: manifest.core] if part is Extent.CORE else index.entries
@@ -242,13 +244,14 @@ def _complete(scene: Scene, index: Index, missing: Sequence[Entry]) -> None:
     from launcher.preflight import check_room
     from launcher.progress import forget_progress, tell_progress
     from launcher.record import write_receipt
-    from launcher.restore import restore
+    from launcher.restore import require_parts, restore
 
     home, manifest, disk = scene.home, scene.manifest, scene.disk
     receipt = read_receipt(home, manifest)
-    assert receipt is not None, "a core is what its receipt says it is"
-    scene.resources.check_parts()
-    check_room(home, missing, disk)
+    if receipt is None:
+        raise InstallDamaged(scene.slot, "its receipt was there a moment ago, and cannot be read any more")
+    require_parts(scene.resources, index, missing)
+    check_room(home, scene.slot, missing, disk)
     say = scene.report.step("unpack", "bytes")
 
     def progress(done: int, total: int) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import zstandard
 
-from launcher.manifest import MANIFEST_NAME, Kind, Manifest, Part, room
+from launcher.manifest import MANIFEST_NAME, Kind, Manifest, Part
 from launcher.paths import check_paths
+from launcher.room import room
 from pack.activation import record_activation
 from pack.bytecode import with_bytecode
 from pack.condapack import collect, shortest_placeholder

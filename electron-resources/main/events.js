@@ -14,12 +14,13 @@ const LONGEST_LINE = 1024 * 1024;
  * @typedef {{event: 'waiting', pid: number | null}} Waiting
  * @typedef {{event: 'retrying', count: number, pid: number}} Retrying
  * @typedef {{event: 'survey', state: string, damaged: string[]}} Surveyed
+ * @typedef {{event: 'lacking', entries: string[]}} Lacking
  * @typedef {{event: 'installed', slot: string, runtime: string, part: string}} Installed
  * @typedef {{event: 'starting', argv: string[]}} Starting
  * @typedef {{event: 'result', act: string} & Record<string, unknown>} Result
  * @typedef {{event: 'failed', code: string, message: string, remedy: string, path: string | null, log: string | null}} Failed
  * @typedef {{event: 'listening', host: string, port: number, pid: number, version: string}} Listening
- * @typedef {Step | Waiting | Retrying | Surveyed | Installed | Starting | Result | Failed | Listening} EngineEvent
+ * @typedef {Step | Waiting | Retrying | Surveyed | Lacking | Installed | Starting | Result | Failed | Listening} EngineEvent
  */
 
 /** @param {unknown} value */
@@ -45,6 +46,7 @@ const FIELDS = Object.freeze({
   waiting: { pid: isCountOrNull },
   retrying: { count: isCount, pid: isCount },
   survey: { state: isText, damaged: isTexts },
+  lacking: { entries: isTexts },
   installed: { slot: isText, runtime: isText, part: isText },
   starting: { argv: isTexts },
   result: { act: isText },

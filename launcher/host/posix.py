@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 assert sys.platform != "win32"
 
 _SYNC = "/bin/sync"  # GNU's and busybox's know -f, macOS' does not
+_LOCKS = Path("/proc/locks")
 _WATCH = 100  # milliseconds between two looks, where the system does not say at once that an input has ended
 _BEHIND = 10  # added to the niceness of a program that works behind another
 
@@ -44,9 +45,16 @@ class Lock:
         os.pwrite(self._descriptor, b"%-10d\n" % os.getpid(), 0)
 
     def holder(self) -> int | None:
-        """Return the PID last left in the file."""
+        """Return the PID of a process that holds the lock and lives, None where neither file nor kernel name one.
+
+        The one that signed last may have ended, and others with whom it shared the lock may hold it on.
+        """
         text = os.pread(self._descriptor, 32, 0).strip()
-        return int(text) if text.isdigit() else None
+        signed = int(text) if text.isdigit() else 0
+        holders = {pid for pid in _holders(os.fstat(self._descriptor)) if _lives(pid)}
+        if not holders:
+            return signed if _lives(signed) else None
+        return signed if signed in holders else min(holders)
 
     def is_at(self, path: Path) -> bool:
         """Whether the file is still the one at `path`: others lock another file once it has been removed."""
@@ -67,6 +75,30 @@ class Lock:
     def release(self) -> None:
         """Give the lock up."""
         os.close(self._descriptor)
+
+
+def _holders(file: os.stat_result) -> set[int]:
+    """Return the PIDs under which the kernel keeps locks of a file (proc_locks(5)), as far as it tells.
+
+    macOS tells nothing; Linux nothing of a file system that has several devices under one name, such as btrfs.
+    """
+    try:
+        listed = _LOCKS.read_text(encoding="ascii")
+    except OSError:
+        return set()
+    name = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    return {int(pid) for pid in re.findall(rf"^\d+: FLOCK +\w+ +\w+ +(\d+) {name} ", listed, re.MULTILINE)}
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process of this number lives, also one of another user."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return pid > 0  # 0 is no process, but all of this one's group
 
 
 def boot_identity() -> str | None:

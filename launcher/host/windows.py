@@ -34,6 +34,11 @@ _kernel32.CreateJobObjectW.argtypes = (ctypes.c_void_p, wintypes.LPCWSTR)
 _kernel32.CreateJobObjectW.restype = wintypes.HANDLE
 _kernel32.SetInformationJobObject.argtypes = (wintypes.HANDLE, ctypes.c_int, ctypes.c_void_p, wintypes.DWORD)
 _kernel32.AssignProcessToJobObject.argtypes = (wintypes.HANDLE, wintypes.HANDLE)
+_kernel32.OpenProcess.argtypes = (wintypes.DWORD, wintypes.BOOL, wintypes.DWORD)
+_kernel32.OpenProcess.restype = wintypes.HANDLE
+_kernel32.WaitForSingleObject.argtypes = (wintypes.HANDLE, wintypes.DWORD)
+_kernel32.CloseHandle.argtypes = (wintypes.HANDLE,)
+_SYNCHRONIZE, _WAIT_TIMEOUT, _ERROR_ACCESS_DENIED = 0x100000, 258, 5
 _LOCKFILE_FAIL_IMMEDIATELY, _LOCKFILE_EXCLUSIVE_LOCK = 1, 2
 _ERROR_LOCK_VIOLATION = 33
 _LOCKED_BYTE = 1 << 30  # far behind the PID: a locked range cannot be read by others
@@ -107,10 +112,10 @@ class Lock:
         os.write(self._descriptor, b"%-10d\n" % os.getpid())
 
     def holder(self) -> int | None:
-        """Return the PID last left in the file."""
+        """Return the PID last left in the file, None where that process has ended."""
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         text = os.read(self._descriptor, 32).strip()
-        return int(text) if text.isdigit() else None
+        return int(text) if text.isdigit() and _lives(int(text)) else None
 
     def is_at(self, _path: Path) -> bool:
         """Return True: here nobody can remove a file that is open."""
@@ -127,6 +132,17 @@ class Lock:
     def release(self) -> None:
         """Give the lock up."""
         os.close(self._descriptor)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process of this number lives, also one of another user."""
+    process = _kernel32.OpenProcess(_SYNCHRONIZE, False, pid)  # noqa: FBT003
+    if not process:
+        return bool(ctypes.get_last_error() == _ERROR_ACCESS_DENIED)
+    try:
+        return bool(_kernel32.WaitForSingleObject(process, 0) == _WAIT_TIMEOUT)
+    finally:
+        _kernel32.CloseHandle(process)
 
 
 def boot_identity() -> str | None:

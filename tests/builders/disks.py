@@ -6,6 +6,7 @@ import os
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING
 
 from launcher.disk import Disk
@@ -186,6 +187,31 @@ def small_disk(place: Path, options: str) -> Iterator[Path]:
         yield place
     finally:
         subprocess.run(["umount", place], check=True)
+
+
+@contextmanager
+def ext4_disk(place: Path) -> Iterator[Path]:
+    """Give a real disk of 32 MiB with blocks, which folders take too. Needs root."""
+    image = place.with_name(f"{place.name}.ext4")
+    with image.open("wb") as file:
+        file.truncate(32 * 1024 * 1024)
+    subprocess.run(["mkfs.ext4", "-q", "-b", "4096", "-m", "0", image], check=True)
+    place.mkdir()
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def leave_free(disk: Path, count: int) -> None:
+    """Take the room of a disk but for so many bytes, to a block."""
+    taker = disk / "taker"
+    taker.unlink(missing_ok=True)
+    os.sync()  # what is reserved for bytes that are on their way is given back
+    with taker.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, disk_usage(disk).free - count)
+    os.sync()
 
 
 def fill(disk: Path) -> Path:

@@ -14,6 +14,7 @@ const LINES = {
   step: { name: 'unpack', done: 1, total: 2, unit: 'bytes' },
   waiting: { pid: null },
   retrying: { count: 1, pid: 12 },
+  lacking: { entries: ['lib/a'] },
   survey: { state: 'Damaged', damaged: ['a/b'] },
   installed: { slot: '/s', runtime: 'r', part: 'core' },
   starting: { argv: ['python'] },

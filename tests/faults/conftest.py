@@ -1,5 +1,5 @@
 """Fixtures of the launcher's tests."""
 
-from tests.builders.packed_fixtures import harmed, home, installed, packed
+from tests.builders.packed_fixtures import default, harmed, home, installed, packed
 
-__all__ = ["harmed", "home", "installed", "packed"]
+__all__ = ["default", "harmed", "home", "installed", "packed"]

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-import errno
-import os
+import json
 import shutil
+import signal
+import subprocess
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from launcher.home import Home, find_home, find_way
-from launcher.move import finish_move, move_home
+from launcher.move import finish_move
 from launcher.plan import Missing, Moved
-from launcher.platforms import Platform
 from launcher.survey import survey_quickly
-from launcher.whole import make_whole
-from tests.builders.disks import FailingDisk, PlugPulledError
+from tests.builders.backend import wait_until
+from tests.builders.disks import FailingDisk, PlugPulledError, small_disk
 from tests.builders.installed import scene
-from tests.builders.launching import tree
+from tests.builders.launching import ask, command, tree
+from tests.builders.leases import held_up
+from tests.builders.moving import TwoDisks, move
+from tests.builders.runtime import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from launcher.disk import Disk
     from tests.builders.installed import Packed
 
 
@@ -47,39 +50,14 @@ class OneDisk(FailingDisk):
         super().copy_mode(source, path)
 
 
-class TwoDisks(OneDisk):
-    """The same where the two homes lie on two disks, between which nothing can be renamed."""
-
-    def replace(self, path: Path, target: Path) -> None:
-        if path.parent != target.parent:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
-        super().replace(path, target)
+class FailingTwoDisks(TwoDisks, OneDisk):
+    """The same where the two homes lie on two disks."""
 
 
 FOREVER = 1_000_000
 
 
-def move(packed: Packed, folder: Path, disk: Disk) -> None:
-    found = scene(packed.resources, folder)
-    move_home(find_way(None, {}), folder, disk, Platform.current(), found.report, packed.manifest)
-
-
-@pytest.fixture
-def default(packed: Packed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The default home, with a runtime and somebody's work in it."""
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    home = tmp_path / "share/peft-studio"
-    make_whole(scene(packed.resources, home))
-    (home / "data/models/small").mkdir(parents=True)
-    (home / "data/models/small/weights").write_bytes(os.urandom(5000))
-    (home / "data/models/latest").symlink_to("small")
-    (home / "data/token").write_text("secret")
-    (home / "data/token").chmod(0o600)
-    (home / "data/empty é").mkdir(mode=0o700)
-    return home
-
-
-@pytest.mark.parametrize("disk", [OneDisk, TwoDisks])
+@pytest.mark.parametrize("disk", [OneDisk, FailingTwoDisks])
 @pytest.mark.parametrize("halves", [False, True], ids=["cut", "half written"])
 def test_a_move_that_was_cut_has_not_begun_or_is_finished_by_whoever_comes_next(
     disk: type[OneDisk], halves: bool, packed: Packed, default: Path, tmp_path: Path
@@ -114,7 +92,7 @@ def test_a_move_that_was_cut_has_not_begun_or_is_finished_by_whoever_comes_next(
     assert number > 20
 
 
-@pytest.mark.parametrize("disk", [OneDisk, TwoDisks])
+@pytest.mark.parametrize("disk", [OneDisk, FailingTwoDisks])
 def test_a_move_back_to_the_default_that_was_cut_as_well(
     disk: type[OneDisk], packed: Packed, default: Path, tmp_path: Path
 ) -> None:
@@ -149,6 +127,29 @@ def test_a_move_back_to_the_default_that_was_cut_as_well(
     assert not (default / "location").exists()
 
 
+@pytest.mark.root
+def test_interrupted_while_it_copies_or_compares_the_home_is_where_it_was(
+    packed: Packed, default: Path, tmp_path: Path
+) -> None:
+    work = tree(default / "data")
+    with small_disk(tmp_path / "disk", "size=50m") as there:
+        arguments = [*command(packed.resources, default), "--move-home", str(there)]
+        # What the first has copied the second compares alone.
+        for step, name in (("restore", "token"), ("verify", "jobs/é 1/checkpoint.bin")):
+            with (
+                held_up(default / "data" / name) as came,
+                subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, text=True) as moving,
+            ):
+                wait_until(partial(bool, came), f"the launcher opens {name}")
+                moving.send_signal(signal.SIGINT)
+                events = [json.loads(line) for line in moving.communicate()[0].splitlines()]
+            assert (moving.returncode, events[-1]["name"]) == (130, step)
+            assert (find_home(None, {}).root, tree(default / "data")) == (default, work)
+            assert ask(packed.resources, default).last("listening")["argv"][1] == str(default / "data")
+        assert ask(packed.resources, default, "--move-home", str(there)).status == 0
+        assert tree(there / "data") == work
+
+
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
@@ -160,7 +161,7 @@ def demand_moved(
     assert tree(there / "data") == work
     # A cut before the very last changes may leave what holds nothing.
     assert names(default) - {"lock", "receipts"} == {"location"}
-    assert names(there) <= {"data", "logs", "lock", "rt", "receipts"}
+    assert names(there) <= {"data", "plugins", "logs", "lock", "rt", "receipts"}
     state = survey_quickly(Home(there), packed.manifest)
     if runtime is None:
         assert state == Missing()

@@ -17,16 +17,16 @@ HEAVY = {"torch", "transformers", "peft", "datasets", "accelerate", "bitsandbyte
 NETWORK = {"socket", "ssl", "http", "urllib", "ftplib", "asyncio", "socketserver", "xmlrpc"}
 # The launcher's modules, layer upon layer: each may import at run time from its own layer and those above it here.
 LAYERS = [
-    ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt", "value",
-              "variables"}),
+    ("data", {"document", "errors", "events", "manifest", "paths", "platforms", "receipt", "room",
+              "value", "variables"}),
     ("pure", {"environ", "plan", "redact"}),
-    ("effects", {"acts", "attempt", "disk", "home", "host", "journal", "locks", "move", "preflight", "progress",
-                 "record", "relocate", "report", "resources", "restore", "run", "start", "support", "surroundings",
-                 "survey", "trust", "whole"}),
+    ("effects", {"acts", "attempt", "carry", "disk", "home", "host", "journal", "locks", "move", "preflight",
+                 "progress", "record", "relocate", "report", "resources", "restore", "run", "start", "support",
+                 "surroundings", "survey", "trust", "whole"}),
     ("edge", {"cli", "__main__"}),
 ]  # fmt: skip
 # What the reader of archives lends to their writer.
-LENT = {"document", "environ", "errors", "events", "manifest", "paths", "platforms", "resources", "variables"}
+LENT = {"document", "environ", "errors", "events", "manifest", "paths", "platforms", "resources", "room", "variables"}
 
 
 def modules(package: str) -> list[Path]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,23 +13,12 @@ import pytest
 from launcher.disk import disk_errors
 from launcher.errors import DiskFull, HomeNotWritable
 from launcher.home import find_home
+from tests.builders.disks import small_disk
 from tests.builders.launching import ask, command
 from tests.builders.runtime import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.builders.installed import Packed
-
-
-@contextmanager
-def mounted(place: Path, options: str) -> Iterator[Path]:
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", place], check=True)
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
 
 
 def test_a_file_in_the_homes_place_is_named_and_kept(packed: Packed, home: Path) -> None:
@@ -84,7 +72,7 @@ def test_a_folder_of_the_home_that_is_closed_to_us_is_named(name: str, packed: P
 
 @pytest.mark.root
 def test_a_read_only_disk_is_named(packed: Packed, home: Path) -> None:
-    with mounted(home, "size=1m,ro"):
+    with small_disk(home, "size=1m,ro"):
         answer = ask(packed.resources, home)
     assert answer.code == "home-not-writable"
     assert "Read-only file system" in answer.last("failed")["message"]
@@ -92,7 +80,7 @@ def test_a_read_only_disk_is_named(packed: Packed, home: Path) -> None:
 
 @pytest.mark.root
 def test_a_disk_too_small_is_known_before_the_first_byte(packed: Packed, home: Path) -> None:
-    with mounted(home, "size=256k"):
+    with small_disk(home, "size=256k"):
         answer = ask(packed.resources, home)
         assert not packed.slot(home).exists()
     assert answer.code == "disk-full"

@@ -10,8 +10,9 @@ import pytest
 import zstandard
 
 from launcher.errors import ArchiveDamaged, ManifestInvalid
-from launcher.manifest import FRAME_LIMIT, Index, room_of
+from launcher.manifest import FRAME_LIMIT, Index
 from launcher.platforms import Platform
+from launcher.room import room_of
 from launcher.whole import make_whole
 from tests.builders.installed import Packed, scene
 from tests.builders.launching import tree

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import signal
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +15,10 @@ from launcher.errors import DiskFull, HomeNotWritable, LauncherError, PathTooLon
 from launcher.home import find_home, find_way
 from launcher.move import move_home
 from launcher.platforms import Platform
+from tests.builders.disks import small_disk
 from tests.builders.installed import scene
-from tests.builders.launching import ask, command, running, tree, wait_for
+from tests.builders.launching import ask, running, tree, wait_for
 from tests.builders.moving import TwoDisks, launch, move
-from tests.builders.runtime import ROOT
-from tests.unit.launcher.test_homes import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +50,7 @@ def test_to_another_disk_the_work_is_copied_and_compared_and_the_archive_brings_
     packed: Packed, default: Path, tmp_path: Path
 ) -> None:
     work = tree(default / "data")
-    with mounted(tmp_path / "disk", "size=50m") as there:
+    with small_disk(tmp_path / "disk", "size=50m") as there:
         answer = launch(packed, "--move-home", str(there))
         assert answer.last("result")["copied"] is True
         assert {event["name"] for event in answer.events if event["event"] == "step"} == {"restore", "verify", "remove"}
@@ -308,24 +305,3 @@ def test_a_home_on_a_disk_that_is_not_connected_is_missed_and_no_other_made(
     (tmp_path / "disk").rmdir()
     away.rename(tmp_path / "disk")
     assert launch(packed, "--install").status == 0
-
-
-@pytest.mark.root
-@pytest.mark.parametrize("moment", ["restore", "verify"])
-def test_interrupted_while_it_copies_the_home_is_where_it_was(
-    moment: str, packed: Packed, default: Path, tmp_path: Path
-) -> None:
-    for number in range(300):
-        (default / f"data/{number}").write_bytes(b"x" * 100)
-    before = tree(default / "data")
-    with mounted(tmp_path / "disk", "size=50m") as there:
-        arguments = [*command(packed.resources, default), "--move-home", str(there)]
-        with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as moving:
-            wait_for(moving, "step", name=moment)
-            moving.send_signal(signal.SIGINT)
-            moving.communicate()
-            assert moving.returncode == 130
-        assert (find_home(None, {}).root, tree(default / "data")) == (default, before)
-        assert ask(packed.resources, default).last("listening")["argv"][1] == str(default / "data")
-        assert ask(packed.resources, default, "--move-home", str(there)).status == 0
-        assert tree(there / "data") == before

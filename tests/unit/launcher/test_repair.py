@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from launcher.disk import Disk
-from launcher.plan import Damaged, Launch, Moved, Partial, Ready, Restore
+from launcher.errors import ArchiveMissing
+from launcher.plan import Core, Damaged, Launch, Moved, Partial, Ready, Restore
 from launcher.survey import survey_fully, survey_quickly
-from launcher.whole import make_surely_whole
+from launcher.whole import make_startable, make_surely_whole, make_whole
 from tests.builders.installed import DAMAGE_TO_FILES, DAMAGE_TO_LINKS, scene
 from tests.builders.launching import ask, running, tree, wait_for
+from tests.builders.prefix import SITE
 
 if TYPE_CHECKING:
     from launcher.disk import AnyPath
@@ -23,6 +25,7 @@ BALLAST = "lib/ballast.bin"
 EMPTY = "lib/empty"
 RELOCATED = "etc/engine.conf"
 LINK = "lib/ballast.so"
+SERVER = f"{SITE}/backend/__main__.py"
 
 
 class Watched(Disk):
@@ -174,17 +177,66 @@ def test_a_receipt_that_vouches_for_other_contents_is_found_out(packed: Packed, 
     assert ask(packed.resources, installed, "--verify").status == 0
 
 
-def test_names_the_part_it_needs_and_where_it_looked_when_the_archive_is_gone(
+def lose(resources: Path, *numbers: int) -> None:
+    """Remove parts of the archive: the first holds all of the core, and the ballast begins in it."""
+    for number in numbers:
+        (resources / f"runtime.tar.zst.{number:03}").unlink()
+
+
+def test_without_the_archive_names_all_it_needs_and_where_it_looked_and_changes_nothing(
     harmed: Path, packed: Packed, installed: Path
 ) -> None:
     (packed.slot(installed) / BALLAST).unlink()
-    for part in harmed.glob("runtime.tar.zst*"):
-        part.unlink()
+    (packed.slot(installed) / SERVER).unlink()
+    damaged = tree(packed.slot(installed))
+    lose(harmed, 2, 3)
     answer = ask(harmed, installed, "--repair")
-    assert answer.code == "archive-missing"
-    assert str(harmed) in answer.last("failed")["message"]
-    assert answer.last("survey")["damaged"] == [BALLAST]
+    failed = answer.last("failed")
+    assert (answer.code, failed["path"]) == ("archive-missing", str(harmed / "runtime.tar.zst.002"))
+    missing = f"runtime.tar.zst.002 is missing from {harmed}, and 1 more of its parts"
+    assert failed["message"] == f"{missing}; needed from there: {BALLAST}."
+    assert answer.last("survey")["damaged"] == [SERVER, BALLAST]
+    assert answer.last("lacking")["entries"] == [BALLAST], "the other one lies in a part that is there"
+    assert f'"entries": ["{BALLAST}"]' in (installed / "logs/launcher.log").read_text()
+    assert tree(packed.slot(installed)) == damaged
     assert packed.receipt(installed).exists(), "what cannot be mended must not be made worse"
+
+
+def test_names_what_a_moved_home_needs_though_no_entry_of_it_is_damaged(
+    harmed: Path, installed: Path, tmp_path: Path
+) -> None:
+    moved = installed.rename(tmp_path / "elsewhere")
+    lose(harmed, 1)
+    for arguments in ([], ["--repair"], ["--install"]):
+        answer = ask(harmed, moved, *arguments)
+        assert answer.code == "archive-missing"
+        assert answer.last("lacking")["entries"] == [RELOCATED]
+
+
+def test_needs_those_parts_of_the_archive_alone_that_hold_what_is_damaged(
+    harmed: Path, packed: Packed, installed: Path
+) -> None:
+    whole = tree(packed.slot(installed))
+    (packed.slot(installed) / SERVER).write_text("harmed")
+    lose(harmed, 2, 3)
+    (harmed / "runtime.tar.zst.004").write_bytes(b"cut short")
+    assert ask(harmed, installed, "--repair").last("result")["did"] == "restored"
+    assert tree(packed.slot(installed)) == whole
+
+
+def test_mends_a_core_for_which_the_rest_cannot_come_and_begins_none(harmed: Path, packed: Packed, home: Path) -> None:
+    make_startable(scene(harmed, home))
+    lose(harmed, 2)
+    (packed.slot(home) / "bin/python3.11").unlink()
+    make_startable(scene(harmed, home))
+    assert survey_quickly(scene(harmed, home).home, packed.manifest) == Core()
+    with pytest.raises(ArchiveMissing) as raised:
+        make_whole(scene(harmed, home))
+    assert BALLAST in raised.value.needed
+    other = home.with_name("another home")
+    with pytest.raises(ArchiveMissing):
+        make_startable(scene(harmed, other))
+    assert not packed.slot(other).exists(), "a core that nothing can follow is not begun"
 
 
 def test_does_nothing_while_a_backend_runs_and_names_it(packed: Packed, installed: Path) -> None:

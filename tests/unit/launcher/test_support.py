@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from launcher.support import LOG_BYTES
+from tests.builders.disks import small_disk
 from tests.builders.installed import DAMAGE_TO_FILES
 from tests.builders.launching import ask, running, tree, wait_for
-from tests.unit.launcher.test_homes import mounted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +61,7 @@ def test_holds_what_support_asks_for_and_nothing_private(packed: Packed, worked:
     receipt = f"receipts/{packed.manifest.slot_name}.json"
     assert {"status.json", "survey.json", "machine.json", "manifest.json", receipt, "logs/launcher.log",
             "logs/backend.log", "logs/backend.log.1"} <= found.keys()  # fmt: skip
+    assert value(file, "survey.json").items() >= {"found": "damaged", "byKind": {"changed": 1}}.items()
     assert value(file, "survey.json")["first"] == [{"path": "lib/ballast.bin", "kind": "changed"}]
     assert value(file, "status.json")["runtime"] == packed.manifest.runtime
     machine = value(file, "machine.json")
@@ -112,7 +113,7 @@ def test_says_what_could_not_be_read(packed: Packed, worked: Path, tmp_path: Pat
 
 @pytest.mark.root
 def test_is_written_of_a_home_that_is_read_only(packed: Packed, tmp_path: Path) -> None:
-    with mounted(tmp_path / "disk", "size=1m,ro") as home:
+    with small_disk(tmp_path / "disk", "size=1m,ro") as home:
         assert ask(packed.resources, home, "--support-report", str(tmp_path / "report.zip")).status == 0
     assert value(tmp_path / "report.zip", "status.json")["state"] == "missing"
 
@@ -137,7 +138,7 @@ def test_the_ends_of_long_logs_are_taken_from_a_line_on(packed: Packed, worked: 
 @pytest.mark.root
 def test_a_disk_that_is_full_is_named_and_nothing_left_on_it(packed: Packed, worked: Path, tmp_path: Path) -> None:
     (worked / "logs/backend.log").write_bytes(os.urandom(300_000))
-    with mounted(tmp_path / "disk", "size=40k") as disk:
+    with small_disk(tmp_path / "disk", "size=40k") as disk:
         answer = ask(packed.resources, worked, "--support-report", str(disk / "report.zip"))
         assert answer.code == "place-unusable"
         assert "No space left on device" in answer.last("failed")["message"]

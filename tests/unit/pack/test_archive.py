@@ -83,7 +83,7 @@ def test_the_header_is_what_the_launcher_reads_and_small(tmp_path: Path) -> None
     resources = Resources.open(tmp_path / "archive", Platform.current())
     assert resources.manifest == manifest
     assert len(resources.document) < 16 * 1024
-    resources.check_parts()
+    assert not resources.problems_of_parts()
     index = resources.read_index()
     assert len(index.entries) == manifest.entries
     assert manifest.longest_path == max(len(entry.path) for entry in index.entries)
