@@ -30,6 +30,7 @@ CHECKPOINT_BYTES = 2
 LOGIT_BYTES = 8
 WORDS = 50_000
 OPERATIONS_PER_TOKEN = 4
+PUBLISHED_BYTES = 2  # of a weight, as most models are published
 WEIGHT_BYTES = {"fp32": 4.0, "fp16": 2.0, "bf16": 2.0}
 QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.5}
 

@@ -114,14 +114,6 @@ def text_columns(path: Path) -> list[str]:
     return [MESSAGES_COLUMN] if isinstance(value.get(MESSAGES_COLUMN), list) else _columns(value)
 
 
-def count_examples(path: Path) -> int:
-    """Read the whole dataset as a training would, and return how many examples it has.
-
-    Raises DatasetMissing or DatasetUnusable.
-    """
-    return sum(1 for _ in read_examples(path))
-
-
 def _reader(path: Path) -> Callable[[Path], Iterator[Row | Problem]]:
     if not path.is_absolute():
         raise DatasetMissing(path, "this is not a full path")

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from backend.clock import now
-from backend.models.card import ModelCard
+from backend.models.card import MILLION, ModelCard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +23,6 @@ ENDPOINT = "https://huggingface.co"
 ANSWER_SECONDS = 4.0
 REMEMBERED_SECONDS = 30.0  # for which an answer, or that there was none, holds
 REMEMBERED_ANSWERS = 200
-MILLION = 1e6
 TRUE = {"1", "ON", "YES", "TRUE"}
 
 log = logging.getLogger(__name__)

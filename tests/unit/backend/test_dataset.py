@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.datasets.errors import DatasetMissing, DatasetUnusable
-from backend.datasets.rows import MAX_PROBLEMS, Message, count_examples, read_examples
+from backend.datasets.rows import MAX_PROBLEMS, Message, read_examples
+from backend.datasets.statistics import extent
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -19,7 +20,7 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 def problems(path: Path) -> list[str]:
     with pytest.raises(DatasetUnusable) as raised:
-        count_examples(path)
+        extent(path)
     assert raised.value.remedy
     return [f"{problem['place']}: {problem['reason']}" for problem in raised.value.detail]
 
@@ -94,12 +95,12 @@ def test_what_is_no_dataset_file_is_said_so(tmp_path: Path, path: str, reason: s
     (tmp_path / "folder").mkdir()
     written(tmp_path, "model.bin", "x")
     with pytest.raises(DatasetMissing, match=reason):
-        count_examples(tmp_path / path)
+        extent(tmp_path / path)
 
 
 def test_a_relative_path_is_refused() -> None:
     with pytest.raises(DatasetMissing, match="not a full path"):
-        count_examples(Path("a.jsonl"))
+        extent(Path("a.jsonl"))
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.txt"])
@@ -155,7 +156,7 @@ def test_any_file_is_either_read_or_explained(
 ) -> None:
     path = written(tmp_path_factory.mktemp("any"), name, content)
     try:
-        found, examples = [], count_examples(path)
+        found, examples = [], extent(path).examples
     except DatasetUnusable as error:
         found, examples = error.detail, 0
     assert bool(found) != bool(examples)
