@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backend.training.plan import MethodName
 
 MIB = 1024**2
+MIB_IN_GIB = 1024
 ADAPTER_SHARE = 0.01
 SMALL_SHARES = {"ia3": 1e-4, "prefix-tuning": 1e-3, "prompt-tuning": 1e-5}
 ADAPTER_BYTES = 16

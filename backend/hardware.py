@@ -7,7 +7,7 @@ import importlib.util
 import logging
 import platform
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from backend.clock import now
+from backend.estimates import MIB_IN_GIB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 GIB = 1024**3
-MIB_IN_GIB = 1024
+USUAL_CAPABILITY = 8.0  # of a GPU that nobody has described: from here on they compute bfloat16
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,13 @@ def device_of(profile: Mapping[str, Any], processes: int = 1) -> Device:
         return Device(memory_mb=gpu["memory_available_gb"] * MIB_IN_GIB, cores=cores, compute_capability=capability)
     memory_mb = profile["ram"]["available_gb"] * MIB_IN_GIB / processes
     return Device(memory_mb=memory_mb, cores=cores, compute_capability=None)
+
+
+def gpu_of(profile: Mapping[str, Any], memory_gb: float) -> Device:
+    """Return a GPU of so many GiB in the machine of a profile: like its own if it has one, else like today's."""
+    own = device_of(profile)
+    capability = own.compute_capability or USUAL_CAPABILITY
+    return replace(own, memory_mb=memory_gb * MIB_IN_GIB, compute_capability=capability)
 
 
 def hardware_profile(folder: Path) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def snapshot(cache: Path, model_id: str) -> Path | None:
 def local_model(model: str, cache: Path) -> ModelCard | None:
     """Return a model of this machine, by a folder or a hub id, or None if it is not here, or not whole."""
     folder = Path(model) if is_folder(model) else snapshot(cache, model)
-    return None if folder is None else describe(folder, model, model)
+    return None if folder is None else _card(folder, model, model)
 
 
 def describe(path: Path, name: str, model_id: str) -> ModelCard | None:

@@ -30,11 +30,15 @@ OWNER = "tester"
 
 @dataclass
 class Repository:
-    """A model on the hub. `gated`: its files are for those who show TOKEN; `private`: so is that it exists."""
+    """A model on the hub. `gated`: its files are for those who show TOKEN; `private`: so is that it exists.
+
+    `parameters`: as many as the hub counts, None where it cannot.
+    """
 
     files: dict[str, bytes]
     gated: bool = False
     private: bool = False
+    parameters: int | None = None
 
     @property
     def commit(self) -> str:
@@ -141,7 +145,9 @@ class Answer(BaseHTTPRequestHandler):
             | ({"lfs": {"sha256": _etag(body), "size": len(body), "pointerSize": 130}} if len(body) >= LARGE else {})
             for path, body in found.files.items()
         ]
-        self._json({"id": name, "sha": found.commit, "siblings": siblings, "tags": [], "private": found.private})
+        counted = {} if found.parameters is None else {"safetensors": {"total": found.parameters}}
+        described = {"id": name, "sha": found.commit, "siblings": siblings, "tags": [], "private": found.private}
+        self._json(described | counted)
 
     def _file(self, name: str, revision: str, path: str) -> None:
         if (found := self._repository(name, revision)) is None:
