@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from backend.documents import read_object
 from backend.estimates import MIB
 from backend.models.card import MILLION, ModelCard
+from backend.models.errors import ModelMissing
 from backend.models.names import is_folder
 from backend.models.weights import PICKLED, SAFE
 
@@ -55,6 +56,14 @@ def repository(cache: Path, model_id: str) -> Path:
 def snapshot(cache: Path, model_id: str) -> Path | None:
     """Return the folder of a model in the hub's cache, named by its commit; None if it was not fetched."""
     return _snapshot(repository(cache, model_id))
+
+
+def require_file(folder: str, name: str) -> None:
+    """Raise ModelMissing unless there is a folder that holds such a file."""
+    if not Path(folder).is_dir():
+        raise ModelMissing(folder, "there is no such folder")
+    if not Path(folder, name).is_file():
+        raise ModelMissing(folder, f"the folder holds no {name}")
 
 
 def local_model(model: str, cache: Path) -> ModelCard | None:

@@ -16,8 +16,7 @@ from backend.hardware import device_of
 from backend.jobs.errors import ProcessesNotPossible, QuantizationNeedsCuda
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
-from backend.models.errors import ModelMissing
-from backend.models.local import local_model
+from backend.models.local import local_model, require_file
 from backend.models.names import is_folder
 from backend.routes.frames import frames
 from backend.schemas import Chosen, Started, StartTraining
@@ -149,7 +148,7 @@ def _checked(body: StartTraining, parts: Services) -> tuple[TrainingPlan, dict[s
     """
     path, holds = _dataset(body.dataset, parts)
     if is_folder(body.model):
-        _require_model(body.model)
+        require_file(body.model, "config.json")
     machine = parts.hardware.profile()
     card = local_model(body.model, parts.hub_cache)
     now = None
@@ -184,15 +183,6 @@ def _require_processes(count: int, machine: dict[str, Any]) -> None:
         there, what = machine["cpu"]["cores_logical"], "processor cores, and no GPU that torch can use"
     if count > there:
         raise ProcessesNotPossible(count, f"this machine has {there} {what}", f"Choose {there} at most.")
-
-
-def _require_model(model: str) -> None:
-    """Raise ModelMissing unless `model` is a folder that holds a model's configuration."""
-    folder = Path(model)
-    if not folder.is_dir():
-        raise ModelMissing(model, "there is no such folder")
-    if not (folder / "config.json").is_file():
-        raise ModelMissing(model, "the folder holds no config.json")
 
 
 def _described(found: Job, queue: Queue, events: list[Event]) -> JSONResponse:
