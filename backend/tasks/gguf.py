@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from backend.tasks.arriving import arriving
 from backend.working import CannotWork
 
 GGUF = "adapter.gguf"
@@ -19,23 +19,23 @@ def convert(*, converter: str, adapter: str, base: str, destination: str, modelf
     Raises CannotWork (conversion-failed).
     """
     target = Path(destination)
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with arriving(target) as partial:
+        _write(converter, adapter, base, partial / GGUF)
+        if modelfile is not None:
+            (partial / "Modelfile").write_text(f"FROM {modelfile}\nADAPTER ./{GGUF}\n", encoding="utf-8")
+    return {"path": str(target), "files": {path.name: path.stat().st_size for path in sorted(target.iterdir())}}
+
+
+def _write(converter: str, adapter: str, base: str, file: Path) -> None:
     # By the runtime's interpreter: it has the torch and transformers that the converter imports.
-    command = [sys.executable, converter, adapter, "--base", base, "--outfile", str(partial / GGUF)]
+    command = [sys.executable, converter, adapter, "--base", base, "--outfile", str(file)]
     done = subprocess.run(
         command, check=False, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
     )
-    if done.returncode or not (partial / GGUF).is_file():
-        shutil.rmtree(partial)
+    if done.returncode or not file.is_file():
         lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
         raise CannotWork(
             "conversion-failed",
             f"{converter} ended with status {done.returncode}: {lines[-1]}",
             "Update llama.cpp; whether it knows this model's architecture, its documentation says.",
         )
-    if modelfile is not None:
-        (partial / "Modelfile").write_text(f"FROM {modelfile}\nADAPTER ./{GGUF}\n", encoding="utf-8")
-    partial.rename(target)
-    return {"path": str(target), "files": {path.name: path.stat().st_size for path in sorted(target.iterdir())}}
