@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -17,6 +18,7 @@ from backend.errors import NameTaken
 from backend.models.local import snapshot
 from backend.models.names import HUB_ID, is_folder
 from backend.services import Services, services
+from backend.tasks.pushes import Pushed
 
 router = APIRouter(prefix="/api/adapters")
 
@@ -127,13 +129,10 @@ async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> dict[str, Any]:
 
 
 @router.post("/{adapter_id}/push")
-async def push(adapter_id: str, body: Push, parts: Parts) -> dict[str, Any]:
-    """Put an adapter on the hub, in a private repository unless asked otherwise."""
+async def push(adapter_id: str, body: Push, parts: Parts) -> Pushed:
+    """Put an adapter on the hub, in a private repository unless asked otherwise; GET /api/pushes says how far it is."""
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
-    pushed: dict[str, Any] = await parts.tasks.run(
-        "push", folder=found.path, repository=body.repository, private=body.private, message=f"Add {found.name}"
-    )
-    return pushed
+    return await parts.pushes.push(Path(found.path), body.repository, f"Add {found.name}", private=body.private)
 
 
 @router.get("/{adapter_id}/export", response_class=FileResponse)
