@@ -1,7 +1,6 @@
 """Finished adapters: list, describe, compare, merge, export, delete."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,12 +10,13 @@ from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
 from backend.adapters.errors import AdapterNotMergeable
-from backend.adapters.gguf import ADAPTER_CONVERTER, find_converter
+from backend.adapters.gguf import ADAPTER_CONVERTER
 from backend.adapters.published import zipped
 from backend.documents import NAME
 from backend.errors import NameTaken
 from backend.models.local import snapshot
 from backend.models.names import HUB_ID, is_folder
+from backend.routes.exports import converted
 from backend.services import Services, services
 from backend.tasks.pushes import Pushed
 
@@ -111,21 +111,9 @@ async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> dict[str, Any]:
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
     if not found.mergeable:
         raise AdapterNotMergeable(adapter_id, found.method)
-    home = parts.settings.home or parts.settings.data_dir
-    converter = await asyncio.to_thread(find_converter, ADAPTER_CONVERTER, os.environ, home)
-    destination = parts.folders.exports / body.name
-    if await asyncio.to_thread(destination.exists):
-        raise NameTaken(str(destination))
     base = found.base_model if is_folder(found.base_model) else snapshot(parts.hub_cache, found.base_model)
-    converted: dict[str, Any] = await parts.tasks.run(
-        "convert",
-        converter=str(converter),
-        adapter=found.path,
-        base=str(base or found.base_model),
-        destination=str(destination),
-        modelfile=body.ollama_model,
-    )
-    return converted
+    material = {"adapter": found.path, "base": str(base or found.base_model), "modelfile": body.ollama_model}
+    return dict(await converted("convert-adapter", ADAPTER_CONVERTER, body.name, parts, **material))
 
 
 @router.post("/{adapter_id}/push")

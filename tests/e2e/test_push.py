@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builders.backend import DEADLINE, Backend, running_backend, wait_until
-from tests.builders.hub import LARGE, OWNER, TOKEN, Hub, running_hub
+from tests.builders.hub import LARGE, OWNER, TOKEN, Hub, model_folder, running_hub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +68,25 @@ def test_an_adapter_is_pushed_with_the_users_token_and_kept_private(runtime_pyth
             "README.md": b"---\nbase_model: llama\n---\n",
         }
         assert repository.files["adapter_model.safetensors"] == weights
+
+
+def test_a_merged_model_is_pushed_as_well_without_this_machines_paths(runtime_python: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "models" / "merged"
+    model_folder(folder, (2, 3))
+    base = tmp_path / "home of alice" / "llama"
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama", "_name_or_path": str(base)}))
+    (folder / "training_args.bin").write_bytes(b"a pickle")
+    with running_hub() as hub, backend_of(hub, runtime_python, tmp_path) as backend:
+        backend.call("PUT", "/api/secrets/hub-token", json={"value": TOKEN})
+        asked = {"repository": f"{OWNER}/merged"}
+        pushed = backend.post("/api/models/local/merged/push", json=asked).json()
+        repository = hub.repositories[f"{OWNER}/merged"]
+        assert (pushed["commit"], repository.private) == (repository.commit, True)
+        assert set(repository.files) - {".gitattributes"} == {"config.json", "model.safetensors"}
+        assert json.loads(repository.files["config.json"]) == {"model_type": "llama", "_name_or_path": "llama"}
+        assert repository.files["model.safetensors"] == (folder / "model.safetensors").read_bytes()
+        assert backend.get("/api/pushes").json()["pushes"][0]["folder"] == str(folder)
+        assert backend.post("/api/models/local/none/push", json=asked).json()["code"] == "model-unknown"
 
 
 def test_a_push_tells_how_far_it_is_and_can_be_cancelled_and_done_again(runtime_python: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.builders.backend import Backend, running_backend, wait_until
+from tests.builders.hub import model_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,16 @@ if given.base.name == "slow":
         time.sleep(0.02)
     raise SystemExit
 given.outfile.write_bytes(b"GGUF" + (given.adapter / "adapter_model.safetensors").read_bytes())
+"""
+
+# And this for the one of whole models.
+MODEL_CONVERTER = """
+import argparse, pathlib
+parser = argparse.ArgumentParser()
+parser.add_argument("model", type=pathlib.Path)
+parser.add_argument("--outfile", type=pathlib.Path)
+given = parser.parse_args()
+given.outfile.write_bytes(b"GGUF" + (given.model / "model.safetensors").read_bytes())
 """
 
 
@@ -79,6 +90,23 @@ def test_a_conversion_whose_backend_was_killed_leaves_nothing_once_there_is_anot
     assert list(exports.iterdir())
     with backend_with(tmp_path, tmp_path):
         wait_until(lambda: not list(exports.iterdir()), "what was cut off is gone")
+
+
+def test_a_merged_model_is_converted_too(tmp_path: Path) -> None:
+    (tmp_path / "convert_hf_to_gguf.py").write_text(MODEL_CONVERTER)
+    with backend_with(tmp_path, tmp_path) as backend:
+        merged = backend.data_dir / "models" / "merged"
+        model_folder(merged, (2, 3))
+        made = backend.post("/api/models/local/merged/gguf", json={"name": "whole", "modelfile": True}).json()
+        assert made["path"] == str(backend.data_dir / "exports" / "whole")
+        assert set(made["files"]) == {"model.gguf", "Modelfile"}
+        assert Path(made["path"], "model.gguf").read_bytes() == b"GGUF" + (merged / "model.safetensors").read_bytes()
+        assert Path(made["path"], "Modelfile").read_text() == "FROM ./model.gguf\n"
+        assert backend.post("/api/models/local/merged/gguf", json={"name": "whole"}).json()["code"] == "name-taken"
+        for name in ("none", "%2e%2e", ".hidden"):
+            answer = backend.post(f"/api/models/local/{name}/gguf", json={"name": "other"})
+            assert (answer.status_code, answer.json()["code"]) == (404, "model-unknown")
+        assert [path.name for path in (backend.data_dir / "exports").iterdir()] == ["whole"]
 
 
 def test_without_the_converter_it_is_said_where_it_was_looked_for_and_how_to_get_it(tmp_path: Path) -> None:
