@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from backend.datasets.content import misnamed
 from backend.datasets.errors import DatasetMissing, DatasetUnusable
 from backend.datasets.jsonarray import ArrayBroken, NotAnArray, NotUtf8, elements
 
@@ -124,6 +125,9 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Row | Problem]]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DatasetMissing(path, f"its name ends neither in {', '.join(_READERS)}")
+    if (found := misnamed(path)) is not None:
+        problem = Problem("the whole file", *found)
+        raise DatasetUnusable(path, [vars(problem)], problem.remedy)
     return reader
 
 

@@ -143,6 +143,49 @@ def test_each_problem_names_its_place(tmp_path: Path, name: str, content: str | 
     assert problems(written(tmp_path, name, content)) == [expected]
 
 
+ARRAY = '[\n  {"text": "one"},\n  {"text": "two"}\n]\n'
+LINES = '{"text": "one"}\n{"text": "two"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason", "remedy"),
+    [
+        ("a.csv", b"PAR1\x15\x04", "parquet", ".parquet"),
+        ("a.jsonl", b"PAR1\x15\x04", "parquet", ".parquet"),
+        ("a.csv", b"PK\x03\x04\x14\0", "as spreadsheets are", "Save it as CSV"),
+        ("a.json", b"\x1f\x8b\x08\0", "packed by gzip", "Unpack"),
+        ("a.jsonl", ARRAY, "an array", ".json"),
+        ("a.jsonl", ARRAY.replace("\n", ""), "an array", ".json"),
+        ("a.csv", ARRAY, "an array", ".json"),
+        ("a.csv", "\ufeff" + ARRAY, "an array", ".json"),
+        ("a.csv", LINES, "a JSON object on its first line", ".jsonl"),
+        ("a.json", LINES, "not an array", ".jsonl"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_told_what_it_is_and_what_to_do(
+    tmp_path: Path, name: str, content: str | bytes, reason: str, remedy: str
+) -> None:
+    with pytest.raises(DatasetUnusable) as unusable:
+        extent(written(tmp_path, name, content))
+    assert f"{name}, the whole file: it is" in unusable.value.message or "it has" in unusable.value.message
+    assert reason in unusable.value.message
+    assert remedy in unusable.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", '[{"text": "to be learnt as it stands"}]\n'),
+        ("a.txt", '{"text": "to be learnt as it stands"}\n'),
+        ("a.csv", "{id},text\n1,one\n"),
+        ("a.csv", "[id],text\n1,one\n"),
+        ("a.jsonl", '"[{"\n'),
+    ],
+)
+def test_what_only_looks_like_another_format_is_read_as_its_name_says(tmp_path: Path, name: str, content: str) -> None:
+    assert extent(written(tmp_path, name, content)).examples == 1
+
+
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 @pytest.mark.parametrize("content", ["[" * 100_000, "[" + "1" * 5000 + "]"], ids=["deep", "long number"])
 def test_json_beyond_the_readers_limits_is_a_problem_and_no_crash(tmp_path: Path, name: str, content: str) -> None:
