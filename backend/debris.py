@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+import psutil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from backend.folders import Folders
 
 AT_WORK = timedelta(days=1)  # in which whoever made it, another backend too, may still be at it
+MADE_BY = re.compile(r"\.(\d{1,9})\.partial$")  # the process whose work it is (tasks/arriving.py)
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +27,7 @@ def sweep(folders: Folders, hub_cache: Path, moment: datetime) -> None:
     for path in debris(folders, hub_cache):
         try:
             age = moment - datetime.fromtimestamp(path.lstat().st_mtime, moment.tzinfo)
-            if path.suffix != ".leaving" and age < AT_WORK:
+            if not _is_nobodys(path) and age < AT_WORK:
                 continue
             if path.is_dir():
                 shutil.rmtree(path)
@@ -33,6 +37,24 @@ def sweep(folders: Folders, hub_cache: Path, moment: datetime) -> None:
             log.warning("%s is of no use, and cannot be removed: %s", path, error)
         else:
             log.info("removed %s, which was cut off", path)
+
+
+def _is_nobodys(path: Path) -> bool:
+    """Tell whether it is known that nobody is at work with it, however young it is."""
+    if path.suffix == ".leaving":
+        return True
+    maker = MADE_BY.search(path.name)
+    return maker is not None and not _lives(int(maker[1]))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        # One that was killed keeps its id until its parent takes notice, which init does in its own time.
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:  # somebody else's, who may have made this
+        return True
 
 
 def debris(folders: Folders, hub_cache: Path) -> Iterator[Path]:

@@ -10,8 +10,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from backend.estimates import Workload, hours, memory_mb, rate
+from backend.estimates import MIB, PUBLISHED_BYTES, Workload, hours, memory_mb, rate
 from backend.methods import METHODS, method_of
+from backend.training.plan import PROMPT_METHODS
 from backend.wizard import method_name
 
 if TYPE_CHECKING:
@@ -19,15 +20,20 @@ if TYPE_CHECKING:
 
     from backend.training.plan import MethodName
 
-BYTES_OF_A_WEIGHT = 2  # weights are published in 16 bits
 USABLE = 0.9  # of the memory: the rest is the allocator's and the display's
+USUAL_BATCH = 4
+BATCHES = (32, 16, 8)
+STEPS_OF_AN_EPOCH = 32  # that a step of more examples than usual leaves
 LARGE = 13e9  # parameters from which the learning rate is halved
 METHOD_FIELDS = ("method", "peft_method", "algorithm")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
-    """What the defaults depend on. Memory in MiB, lengths in tokens; `compute_capability` is None without a GPU."""
+    """What the defaults depend on. Memory in MiB, lengths in tokens; `compute_capability` is None without a GPU.
+
+    What its user has chosen is not ours to choose: None of `precision` and the fields behind it is what is left to us.
+    """
 
     parameters: float
     memory_mb: float
@@ -38,6 +44,10 @@ class Situation:
     longest: float
     batch_wanted: int
     method: MethodName = "lora"
+    precision: str | None = None
+    quantization: str | None = None
+    gradient_checkpointing: bool | None = None
+    gradient_accumulation: int | None = None
 
 
 def situation(body: Mapping[str, Any]) -> Situation:
@@ -45,7 +55,7 @@ def situation(body: Mapping[str, Any]) -> Situation:
     capability = number(body, "compute_capability", 0, 1, 20)
     parameters = number(body, "num_parameters", 0, 1e-3, 1e7) * 1e6
     if not parameters:
-        parameters = number(body, "model_size_mb", 2000, 1e-3, 1e9) * 2**20 / BYTES_OF_A_WEIGHT
+        parameters = number(body, "model_size_mb", 2000, 1e-3, 1e9) * MIB / PUBLISHED_BYTES
     longest = number(body, "max_sequence_length", number(body, "max_seq_length", 512, 2, 1e6), 2, 1e6)
     return Situation(
         parameters=parameters,
@@ -116,6 +126,27 @@ def smart_defaults(now: Situation) -> dict[str, Any]:
     }
 
 
+def batch_defaults(now: Situation | None) -> dict[str, tuple[bool | int, str]]:
+    """Return the batch of a training that names none, and what belongs to it, with why; None: of a model not known."""
+    if now is None:
+        return {"batch_size": (USUAL_BATCH, "Usual; how large the model is, is not known before it is on this machine")}
+    work = fitting(now)
+    step = f"a step of {examples_of_a_step(now.samples)} examples suits a dataset of {now.samples:.0f}"
+    chosen: dict[str, tuple[bool | int, str]] = {"batch_size": (work.batch_size, f"{_fit(now, work)}; {step}")}
+    steps = now.batch_wanted // work.batch_size
+    if now.gradient_accumulation is None and steps > 1:
+        why = f"{steps} batches make one step of {steps * work.batch_size} examples, which would not fit at once"
+        chosen["gradient_accumulation"] = (steps, why)
+    if now.gradient_checkpointing is None and work.gradient_checkpointing:
+        chosen["gradient_checkpointing"] = (True, "Slower, and takes less memory: without, not even one example fits")
+    return chosen
+
+
+def examples_of_a_step(samples: float) -> int:
+    """Return how many examples one step should learn from, so that an epoch has steps enough."""
+    return next((batch for batch in BATCHES if samples >= batch * STEPS_OF_AN_EPOCH), USUAL_BATCH)
+
+
 def fitting(now: Situation) -> Workload:
     """Return the workload with the largest batch that fits into memory, giving up speed before exactness.
 
@@ -126,18 +157,34 @@ def fitting(now: Situation) -> Workload:
         batch_size=1,
         sequence_length=now.longest,
         method=now.method,
-        precision=precision(now.compute_capability),
+        precision=now.precision or precision(now.compute_capability),
     )
-    # Quantization needs a GPU, and overwrites a choice of the user's: the last resort.
-    quantizations = ("none", "8bit", "4bit") if now.compute_capability else ("none",)
-    if now.method == "qlora":
-        quantizations = ("4bit",)
-    for quantization in quantizations:
-        for checkpointing in (False, True):
+    for quantization in _quantizations(now):
+        for checkpointing in _checkpointings(now):
             work = replace(work, quantization=quantization, gradient_checkpointing=checkpointing)
-            if memory_mb(work) <= USABLE * now.memory_mb:
+            if fits(work, now.memory_mb):
                 return _largest_batch(now, work)
     return work
+
+
+def fits(work: Workload, memory: float) -> bool:
+    """Tell whether a training fits into so many MiB, by the estimate."""
+    return memory_mb(work) <= USABLE * memory
+
+
+def _quantizations(now: Situation) -> tuple[str, ...]:
+    if now.quantization is not None:
+        return (now.quantization,)
+    if now.method == "qlora":
+        return ("4bit",)
+    # Quantization needs a GPU, and overwrites a choice of the user's: the last resort.
+    return ("none", "8bit", "4bit") if now.compute_capability else ("none",)
+
+
+def _checkpointings(now: Situation) -> tuple[bool, ...]:
+    if now.gradient_checkpointing is not None:
+        return (now.gradient_checkpointing,)
+    return (False,) if now.method in PROMPT_METHODS else (False, True)
 
 
 def precision(compute_capability: float | None) -> str:
@@ -150,7 +197,7 @@ def precision(compute_capability: float | None) -> str:
 def _largest_batch(now: Situation, work: Workload) -> Workload:
     while work.batch_size * 2 <= now.batch_wanted:
         larger = replace(work, batch_size=work.batch_size * 2)
-        if memory_mb(larger) > USABLE * now.memory_mb:
+        if not fits(larger, now.memory_mb):
             break
         work = larger
     return work
@@ -162,13 +209,21 @@ def _by(method: MethodName, work: Workload) -> Workload:
 
 
 def _explanations(now: Situation, work: Workload, accumulation: int) -> dict[str, str]:
-    where = "GPU" if now.compute_capability else "main"
     return {
-        "batch_size": f"{work.batch_size} examples of {now.longest:.0f} tokens fit into "
-        f"{now.memory_mb / 1024:.0f} GB of {where} memory; {accumulation} of these make one step",
+        "batch_size": f"{_fit(now, work)}; {accumulation} of these make one step",
         "precision": {
             "fp32": "Without a GPU, halves are slower than full precision",
             "fp16": "This GPU computes halves, but not bfloat16",
             "bf16": "This GPU computes bfloat16: half the memory, with the range of full precision",
         }[work.precision],
     }
+
+
+def _fit(now: Situation, work: Workload) -> str:
+    """Say that a batch fits, or that not even the smallest does."""
+    memory = f"{now.memory_mb / 1024:.3g} GB of {'GPU' if now.compute_capability else 'main'} memory"
+    if not fits(work, now.memory_mb):
+        needed = memory_mb(work) / 1024
+        return f"By the estimate 1 example of {now.longest:.0f} tokens needs {needed:.3g} GB, too much for {memory}"
+    examples = f"{work.batch_size} examples" if work.batch_size > 1 else "no more than 1 example"
+    return f"By the estimate {examples} of up to {now.longest:.0f} tokens fit into {memory}"

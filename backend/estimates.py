@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backend.training.plan import MethodName
 
 MIB = 1024**2
+MIB_IN_GIB = 1024
 ADAPTER_SHARE = 0.01
 SMALL_SHARES = {"ia3": 1e-4, "prefix-tuning": 1e-3, "prompt-tuning": 1e-5}
 ADAPTER_BYTES = 16
@@ -30,6 +31,7 @@ CHECKPOINT_BYTES = 2
 LOGIT_BYTES = 8
 WORDS = 50_000
 OPERATIONS_PER_TOKEN = 4
+PUBLISHED_BYTES = 2  # of a weight, as most models are published
 WEIGHT_BYTES = {"fp32": 4.0, "fp16": 2.0, "bf16": 2.0}
 QUANTIZED_BYTES = {"8bit": 1.0, "4bit": 0.5}
 

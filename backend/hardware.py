@@ -7,18 +7,54 @@ import importlib.util
 import logging
 import platform
 import time
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from backend.clock import now
+from backend.estimates import MIB_IN_GIB
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GIB = 1024**3
+USUAL_CAPABILITY = 8.0  # of a GPU that nobody has described: from here on they compute bfloat16
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """What each process of a training has: MiB of memory that are free. `compute_capability` of None: no GPU."""
+
+    memory_mb: float
+    cores: int
+    compute_capability: float | None
+
+
+def device_of(profile: Mapping[str, Any], processes: int = 1) -> Device:
+    """Return what each of so many processes finds on the machine of a profile: a GPU of its own, if torch can use it.
+
+    GPUs are taken from the first on, and the one with the least memory counts; main memory is shared.
+    """
+    cores = profile["cpu"]["cores_physical"]
+    if profile["cuda_available"]:
+        gpu = min(profile["gpus"][:processes], key=lambda one: one["memory_available_gb"])
+        capability = float(gpu["compute_capability"])
+        return Device(memory_mb=gpu["memory_available_gb"] * MIB_IN_GIB, cores=cores, compute_capability=capability)
+    memory_mb = profile["ram"]["available_gb"] * MIB_IN_GIB / processes
+    return Device(memory_mb=memory_mb, cores=cores, compute_capability=None)
+
+
+def gpu_of(profile: Mapping[str, Any], memory_gb: float) -> Device:
+    """Return a GPU of so many GiB in the machine of a profile: like its own if it has one, else like today's."""
+    own = device_of(profile)
+    capability = own.compute_capability or USUAL_CAPABILITY
+    return replace(own, memory_mb=memory_gb * MIB_IN_GIB, compute_capability=capability)
 
 
 def hardware_profile(folder: Path) -> dict[str, Any]:

@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from backend.defaults import learning_rate
+from backend.datasets.statistics import Extent
+from backend.defaults import Situation, batch_defaults, examples_of_a_step, learning_rate
+from backend.hardware import Device
 from backend.models.names import model_name
 from backend.training.plan import (
     RENDEZVOUS_ID,
@@ -64,11 +66,11 @@ class StartTraining(BaseModel):
     warmup_steps: int = _spelled("warmup_steps", "warmupSteps", default=0, ge=0)
     weight_decay: float = _spelled("weight_decay", "weightDecay", default=0.0, ge=0, allow_inf_nan=False)
     max_grad_norm: float = _spelled("max_grad_norm", "maxGradNorm", default=1.0, gt=0, allow_inf_nan=False)
-    batch_size: int = _spelled("batch_size", "batchSize", default=4, ge=1)
-    gradient_accumulation: int = _spelled(
-        "gradient_accumulation", "gradient_accumulation_steps", "gradientAccumulation", default=1, ge=1
+    batch_size: int | None = _spelled("batch_size", "batchSize", default=None, ge=1)
+    gradient_accumulation: int | None = _spelled(
+        "gradient_accumulation", "gradient_accumulation_steps", "gradientAccumulation", default=None, ge=1
     )
-    gradient_checkpointing: bool = _spelled("gradient_checkpointing", "gradientCheckpointing", default=False)
+    gradient_checkpointing: bool | None = _spelled("gradient_checkpointing", "gradientCheckpointing", default=None)
     num_epochs: float = _spelled("num_epochs", "epochs", "num_train_epochs", default=3.0, gt=0, allow_inf_nan=False)
     max_steps: int | None = _spelled("max_steps", "maxSteps", default=None, ge=1)
     max_seq_length: int = _spelled("max_seq_length", "maxSeqLength", default=512, ge=2)
@@ -102,21 +104,50 @@ class StartTraining(BaseModel):
                 raise ValueError(f"rdzv_endpoint: {error}") from error
         return self
 
-    def chosen(self, parameters: float | None) -> dict[str, "Chosen"]:
-        """Return what was left to us and depends on something; of a model of unknown size `parameters` is None."""
+    def situation(self, parameters: float, device: Device, dataset: Extent) -> Situation:
+        """Return what the settings that were left to us depend on, beside the others."""
+        step = examples_of_a_step(dataset.examples) // (self.gradient_accumulation or 1)
+        # No tokenizer makes much more tokens than there are characters; in most languages it makes far less.
+        longest = min(self.max_seq_length, dataset.longest)
+        return Situation(
+            parameters=parameters,
+            memory_mb=device.memory_mb,
+            cores=device.cores,
+            compute_capability=device.compute_capability,
+            samples=dataset.examples,
+            average_length=longest,
+            longest=longest,
+            batch_wanted=max(1, step // (self.nproc_per_node * self.nnodes)),
+            method=self.method,
+            precision=self.precision,
+            quantization="4bit" if self._is_quantized_by_method else self.quantization,
+            gradient_checkpointing=self.gradient_checkpointing,
+            gradient_accumulation=self.gradient_accumulation,
+        )
+
+    @property
+    def _is_quantized_by_method(self) -> bool:
+        return self.method == "qlora" and self.quantization == "none"
+
+    def chosen(self, now: Situation | None) -> dict[str, "Chosen"]:
+        """Return what was left to us and depends on something; None: nobody knows how large the model is."""
         ours = {}
         if self.learning_rate is None:
-            value, why = learning_rate(self.method, parameters)
+            value, why = learning_rate(self.method, None if now is None else now.parameters)
             ours["learning_rate"] = Chosen(value=value, why=why)
-        if self.method == "qlora" and self.quantization == "none":
+        if self._is_quantized_by_method:
             ours["quantization"] = Chosen(value="4bit", why="QLoRA is LoRA over weights of 4 bits")
+        if self.batch_size is None:
+            ours |= {name: Chosen(value=value, why=why) for name, (value, why) in batch_defaults(now).items()}
         return ours
 
-    def plan(self, dataset: Path, parameters: float | None = None) -> TrainingPlan:
-        """Return the plan that the body asks for, on a file."""
-        fields = self.model_dump() | {name: one.value for name, one in self.chosen(parameters).items()}
-        modules = fields.pop("target_modules")
-        return TrainingPlan(**fields | {"dataset": dataset}, target_modules=None if modules is None else tuple(modules))
+    def plan(self, dataset: Path, chosen: dict[str, "Chosen"]) -> TrainingPlan:
+        """Return the plan that the body asks for, on a file, with what was `chosen`; the rest are constants."""
+        said = {name: value for name, value in self.model_dump().items() if value is not None}
+        fields = said | {name: one.value for name, one in chosen.items()} | {"dataset": dataset}
+        if self.target_modules is not None:
+            fields["target_modules"] = tuple(self.target_modules)
+        return TrainingPlan(**fields)
 
 
 class Problem(BaseModel):
@@ -138,7 +169,7 @@ ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
 class Chosen(BaseModel):
     """The value of a setting that the request left to us, and why it is that."""
 
-    value: float | str
+    value: bool | int | float | str
     why: str
 
 

@@ -40,6 +40,7 @@ from backend.routes.hardware import PROFILE_SECONDS
 from backend.services import Services
 from backend.settings import user_folder, withdraw_attempt
 from backend.tasks.process import Tasks
+from backend.tasks.pushes import Pushes
 from backend.vault import Vault
 from backend.version import version
 from backend.workers import HUB_TOKEN_VARIABLE
@@ -90,6 +91,7 @@ def serve(settings: Settings, listener: socket.socket, token: str | None) -> int
         conversations=Shelf(folders.conversations, "conversation"),
         datasets=Datasets(folders.datasets),
         tasks=tasks,
+        pushes=Pushes(tasks),
         inference=Models(watch.is_whole, settings.log_dir),
         adapters=Adapters(folders.adapters),
         repeats=RepeatWatch(),

@@ -24,6 +24,7 @@ from backend.plugins.plugins import Plugins
 from backend.repeats import RepeatWatch
 from backend.settings import Settings
 from backend.tasks.process import Tasks
+from backend.tasks.pushes import Pushes
 from backend.vault import Vault
 
 
@@ -46,6 +47,7 @@ class Services:
     conversations: Shelf
     datasets: Datasets
     tasks: Tasks
+    pushes: Pushes
     inference: Models
     adapters: Adapters
     repeats: RepeatWatch

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FOLDER_VARIABLE = "LLAMA_CPP"
 ADAPTER_CONVERTER = "convert_lora_to_gguf.py"
+MODEL_CONVERTER = "convert_hf_to_gguf.py"
 
 
 def find_converter(name: str, environment: Mapping[str, str], home: Path) -> Path:

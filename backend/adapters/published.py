@@ -1,4 +1,4 @@
-"""What of an adapter others may see: its files, without the paths of this machine, which name its user and the like."""
+"""What of an adapter or a model others may see: its files, without this machine's paths, which name its user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TEXTS = frozenset({".json", ".md"})  # where libraries write what a model and a 
 
 def published(folder: Path) -> Iterator[tuple[str, bytes | Path]]:
     """Yield each file's place in the folder, and its content, or the file itself where nothing has to be left out."""
-    private = {path for name in (CONFIGURATION, RECORD) for path in _paths(read_object(folder / name))}
+    private = {path for name in (CONFIGURATION, RECORD, "config.json") for path in _paths(read_object(folder / name))}
     for file in sorted(folder.rglob("*")):
         if file.is_file():
             whole = file.read_bytes() if private and file.suffix in TEXTS else b""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from backend.datasets.content import misnamed
 from backend.datasets.errors import DatasetMissing, DatasetUnusable
 from backend.datasets.jsonarray import ArrayBroken, NotAnArray, NotUtf8, elements
 
@@ -114,14 +115,6 @@ def text_columns(path: Path) -> list[str]:
     return [MESSAGES_COLUMN] if isinstance(value.get(MESSAGES_COLUMN), list) else _columns(value)
 
 
-def count_examples(path: Path) -> int:
-    """Read the whole dataset as a training would, and return how many examples it has.
-
-    Raises DatasetMissing or DatasetUnusable.
-    """
-    return sum(1 for _ in read_examples(path))
-
-
 def _reader(path: Path) -> Callable[[Path], Iterator[Row | Problem]]:
     if not path.is_absolute():
         raise DatasetMissing(path, "this is not a full path")
@@ -132,6 +125,9 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Row | Problem]]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise DatasetMissing(path, f"its name ends neither in {', '.join(_READERS)}")
+    if (found := misnamed(path)) is not None:
+        problem = Problem("the whole file", *found)
+        raise DatasetUnusable(path, [vars(problem)], problem.remedy)
     return reader
 
 

@@ -15,6 +15,14 @@ PREVIEW_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
+class Extent:
+    """How many examples there are, and how many characters the longest has."""
+
+    examples: int
+    longest: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Statistics:
     """Lengths in characters; `conversations` counts examples that are messages; `duplicates` all but the first."""
 
@@ -29,6 +37,11 @@ class Statistics:
     def from_dict(cls, values: dict[str, Any]) -> Statistics:
         """Return the statistics that a record holds."""
         return cls(**values)
+
+    @property
+    def extent(self) -> Extent:
+        """How much the dataset holds."""
+        return Extent(examples=self.num_samples, longest=self.longest)
 
 
 def measure(path: Path) -> Statistics:
@@ -49,6 +62,15 @@ def measure(path: Path) -> Statistics:
         longest=max(lengths),
         average=round(sum(lengths) / len(lengths), 1),
     )
+
+
+def extent(path: Path) -> Extent:
+    """Return how much a dataset holds, without keeping any of it. Raises DatasetMissing, DatasetUnusable."""
+    count = longest = 0
+    for example in read_examples(path):
+        count += 1
+        longest = max(longest, len(as_text(example)))
+    return Extent(examples=count, longest=longest)
 
 
 def preview(path: Path, start: int, count: int) -> list[str]:

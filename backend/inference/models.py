@@ -15,7 +15,7 @@ from backend.clock import now
 from backend.errors import EngineArriving
 from backend.inference.errors import ModelNotLoaded
 from backend.inference.process import LOG_NAME, LoadedModel
-from backend.models.errors import ModelMissing
+from backend.models.local import require_file
 from backend.models.names import is_folder
 
 if TYPE_CHECKING:
@@ -65,7 +65,6 @@ class Models:
         """Load a model of a folder or a hub id, with an adapter's folder or "". Raises EngineArriving, TaskFailed."""
         if not self._engine_is_whole():
             raise EngineArriving
-        await asyncio.to_thread(_require_folders, base, adapter)
         alias = _alias(base, adapter)
         async with self._loading:
             if alias not in self._living():
@@ -118,13 +117,12 @@ class Models:
         return self._entries
 
 
-def _require_folders(base: str, adapter: str) -> None:
-    for path in ([base] if is_folder(base) else []) + ([adapter] if adapter else []):
-        if not Path(path).is_dir():
-            raise ModelMissing(path, "there is no such folder")
-    # Weights of other formats are pickles, which can run whatever they like.
-    if adapter and not Path(adapter, WEIGHTS).is_file():
-        raise ModelMissing(adapter, f"the folder holds no {WEIGHTS}")
+def require_folders(base: str, adapter: str) -> None:
+    """Raise ModelMissing unless the folders are there that a model would be loaded from; "": no adapter."""
+    if is_folder(base):
+        require_file(base, "config.json")
+    if adapter:
+        require_file(adapter, WEIGHTS)  # those of other formats are pickles, which can run whatever they like
 
 
 def _alias(base: str, adapter: str) -> str:

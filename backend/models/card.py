@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from backend.estimates import MIB, PUBLISHED_BYTES
+
+MILLION = 1e6
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
@@ -24,6 +28,13 @@ class ModelCard:
     license: str | None = None
     path: str | None = None
     registry: str = "huggingface"
+
+    @property
+    def count(self) -> float | None:
+        """How many parameters there are: as somebody counted them, else as many as its files have room for."""
+        if self.parameters:
+            return self.parameters * MILLION
+        return self.size_mb * MIB / PUBLISHED_BYTES if self.size_mb else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the card as JSON values."""

@@ -17,6 +17,34 @@ class ModelMissing(RequestError):
         )
 
 
+class ModelNotFound(RequestError):
+    """Neither this machine nor the hub has the model, as far as anybody can say."""
+
+    code = "model-unknown"
+    status = 404
+
+    def __init__(self, model: str, *, online: bool) -> None:
+        there = (
+            "the hub has none of this name, or does not show it to this user" if online else "the hub is out of reach"
+        )
+        super().__init__(
+            f"The model {model} is not on this machine, or not whole, and {there}",
+            "Check its name." if online else "Connect to the network, or give the full path of a model's folder.",
+        )
+
+
+class ModelSizeUnknown(RequestError):
+    """Nobody says how large the model is."""
+
+    code = "model-size-unknown"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"How large {model} is, the hub does not say",
+            "Download it and ask again; or choose a model with safetensors, of which the hub knows the size.",
+        )
+
+
 class RevisionChanged(RequestError):
     """A model is not any more what its user looked at."""
 

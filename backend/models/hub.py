@@ -9,12 +9,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
-from urllib.parse import urlencode, urlsplit
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from backend.clock import now
-from backend.models.card import ModelCard
+from backend.models.card import MILLION, ModelCard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ ENDPOINT = "https://huggingface.co"
 ANSWER_SECONDS = 4.0
 REMEMBERED_SECONDS = 30.0  # for which an answer, or that there was none, holds
 REMEMBERED_ANSWERS = 200
-MILLION = 1e6
+ABSENT = {401, 403, 404}  # how the hub answers of a model that it has not, or not for us
 TRUE = {"1", "ON", "YES", "TRUE"}
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,13 @@ class Hub:
     async def search(self, query: str, limit: int) -> list[ModelCard] | None:
         """Return the most downloaded text models that match, or None where the hub is out of reach."""
         asked = {"pipeline_tag": "text-generation", "sort": "downloads", "direction": "-1", "limit": str(limit)}
-        path = "/api/models?" + urlencode(asked | {"full": "true"} | ({"search": query} if query else {}))
+        return await self._remembered("?" + urlencode(asked | {"full": "true"} | ({"search": query} if query else {})))
+
+    async def model(self, model_id: str) -> list[ModelCard] | None:
+        """Return the one model of an id, or none if the hub has none for us; None where it is out of reach."""
+        return await self._remembered("/" + quote(model_id))
+
+    async def _remembered(self, path: str) -> list[ModelCard] | None:
         async with self._asking:
             remembered = self._answers.get(path)
             if remembered is None or remembered.until < time.monotonic():
@@ -71,7 +77,7 @@ class Hub:
     async def check(self) -> bool:
         """Ask whether the hub answers now, unless it was found out of reach a moment ago."""
         async with self._asking:
-            await self._answer("/api/models?limit=1")
+            await self._answer("?limit=1")
         return bool(self._reached)
 
     def status(self) -> dict[str, Any]:
@@ -88,19 +94,22 @@ class Hub:
             return None
         self._asked_at = now()
         try:
-            request = Request(self.endpoint + path, headers={"Accept": "application/json"})  # noqa: S310
+            request = Request(f"{self.endpoint}/api/models{path}", headers={"Accept": "application/json"})  # noqa: S310
             if token := self._token():
                 # Unredirected: wherever the hub sends us, it need not be known there who asks.
                 request.add_unredirected_header("Authorization", f"Bearer {token}")
             with urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - the endpoint is the user's own
-                models = json.load(answer)
+                found = json.load(answer)
         except (URLError, TimeoutError, OSError, ValueError) as error:
+            if isinstance(error, HTTPError) and error.code in ABSENT and path.startswith("/"):
+                self._reached = True
+                return []
             log.info("the hub at %s is out of reach: %s", urlsplit(self.endpoint).netloc, error)
             self._reached = False
             self._unreachable_until = time.monotonic() + REMEMBERED_SECONDS
             return None
         self._reached = True
-        return [card for model in models if (card := _card(model))] if isinstance(models, list) else []
+        return [card for model in (found if isinstance(found, list) else [found]) if (card := _card(model))]
 
 
 def _card(model: Any) -> ModelCard | None:

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backend.documents import read_object
-from backend.models.card import ModelCard
+from backend.estimates import MIB
+from backend.models.card import MILLION, ModelCard
+from backend.models.errors import ModelMissing
+from backend.models.names import is_folder
 from backend.models.weights import PICKLED, SAFE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-MIB = 1024**2
-MILLION = 1e6
 HEADER_LIMIT = 100 * MIB  # safetensors' own limit of a header
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,20 @@ def repository(cache: Path, model_id: str) -> Path:
 def snapshot(cache: Path, model_id: str) -> Path | None:
     """Return the folder of a model in the hub's cache, named by its commit; None if it was not fetched."""
     return _snapshot(repository(cache, model_id))
+
+
+def require_file(folder: str, name: str) -> None:
+    """Raise ModelMissing unless there is a folder that holds such a file."""
+    if not Path(folder).is_dir():
+        raise ModelMissing(folder, "there is no such folder")
+    if not Path(folder, name).is_file():
+        raise ModelMissing(folder, f"the folder holds no {name}")
+
+
+def local_model(model: str, cache: Path) -> ModelCard | None:
+    """Return a model of this machine, by a folder or a hub id, or None if it is not here, or not whole."""
+    folder = Path(model) if is_folder(model) else snapshot(cache, model)
+    return None if folder is None else _card(folder, model, model)
 
 
 def describe(path: Path, name: str, model_id: str) -> ModelCard | None:

@@ -1,7 +1,7 @@
 """Finished adapters: list, describe, compare, merge, export, delete."""
 
 import asyncio
-import os
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -10,13 +10,15 @@ from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
 
 from backend.adapters.errors import AdapterNotMergeable
-from backend.adapters.gguf import ADAPTER_CONVERTER, find_converter
+from backend.adapters.gguf import ADAPTER_CONVERTER
 from backend.adapters.published import zipped
 from backend.documents import NAME
 from backend.errors import NameTaken
 from backend.models.local import snapshot
 from backend.models.names import HUB_ID, is_folder
+from backend.routes.exports import converted
 from backend.services import Services, services
+from backend.tasks.pushes import Pushed
 
 router = APIRouter(prefix="/api/adapters")
 
@@ -109,31 +111,16 @@ async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> dict[str, Any]:
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
     if not found.mergeable:
         raise AdapterNotMergeable(adapter_id, found.method)
-    home = parts.settings.home or parts.settings.data_dir
-    converter = await asyncio.to_thread(find_converter, ADAPTER_CONVERTER, os.environ, home)
-    destination = parts.folders.exports / body.name
-    if await asyncio.to_thread(destination.exists):
-        raise NameTaken(str(destination))
     base = found.base_model if is_folder(found.base_model) else snapshot(parts.hub_cache, found.base_model)
-    converted: dict[str, Any] = await parts.tasks.run(
-        "convert",
-        converter=str(converter),
-        adapter=found.path,
-        base=str(base or found.base_model),
-        destination=str(destination),
-        modelfile=body.ollama_model,
-    )
-    return converted
+    material = {"adapter": found.path, "base": str(base or found.base_model), "modelfile": body.ollama_model}
+    return dict(await converted("convert-adapter", ADAPTER_CONVERTER, body.name, parts, **material))
 
 
 @router.post("/{adapter_id}/push")
-async def push(adapter_id: str, body: Push, parts: Parts) -> dict[str, Any]:
-    """Put an adapter on the hub, in a private repository unless asked otherwise."""
+async def push(adapter_id: str, body: Push, parts: Parts) -> Pushed:
+    """Put an adapter on the hub, in a private repository unless asked otherwise; GET /api/pushes says how far it is."""
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
-    pushed: dict[str, Any] = await parts.tasks.run(
-        "push", folder=found.path, repository=body.repository, private=body.private, message=f"Add {found.name}"
-    )
-    return pushed
+    return await parts.pushes.push(Path(found.path), body.repository, f"Add {found.name}", private=body.private)
 
 
 @router.get("/{adapter_id}/export", response_class=FileResponse)

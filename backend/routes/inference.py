@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from backend.errors import BackendError, RequestInvalid
+from backend.inference.models import require_folders
 from backend.inference.process import Answer, LoadedModel, Question
 from backend.models.names import model_name
 from backend.services import Services, services
@@ -68,12 +69,14 @@ class Generate(BaseModel):
 async def load(body: Load, parts: Parts) -> dict[str, Any]:
     """Load a model into a process of its own; `model_id` of the answer is what to call it by.
 
-    Waits for the rest of the engine while that arrives: GET /api/engine says how far it has come.
+    Waits for the rest of the engine while that arrives: GET /api/engine says how far it has come. That a folder is
+    none is said at once.
     """
-    await parts.engine.rest()
     adapter = body.adapter_path or ""
     if adapter and (own := parts.folders.adapters / adapter).parent == parts.folders.adapters and own.is_dir():
         adapter = str(own)
+    await asyncio.to_thread(require_folders, body.model_id, adapter)
+    await parts.engine.rest()
     return (await parts.inference.load(body.model_id, adapter, body.use_case)).to_dict()
 
 

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from backend.compatibility import Compatibility, compatibility
 from backend.documents import remove
 from backend.errors import DocumentUnknown
+from backend.hardware import device_of, gpu_of
 from backend.models.card import ModelCard
-from backend.models.errors import ModelInUse
-from backend.models.local import local_models, repository
+from backend.models.errors import ModelInUse, ModelMissing, ModelNotFound, ModelSizeUnknown
+from backend.models.local import local_model, local_models, repository
+from backend.models.names import is_folder, model_name
 from backend.services import Services, services
 from backend.shapes import FoundModels, LocalModels, answers
 
@@ -92,6 +95,28 @@ async def delete_local(name: str, parts: Parts) -> dict[str, Any]:
     return await _delete(str(parts.folders.models / name), parts.folders.models, name, parts)
 
 
+class Candidate(BaseModel):
+    """A model, by folder or hub id, and GiB of GPU memory; None: what this machine has free."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    model_id: Annotated[str, AfterValidator(model_name)]
+    gpu_memory_gb: float | None = Field(default=None, gt=0, le=1e6)
+
+
+@router.post("/compatibility")
+async def compatible(candidate: Candidate, parts: Parts) -> Compatibility:
+    """Say whether a model of this machine or of the hub can be trained, by which methods, and what to change."""
+    card = await asyncio.to_thread(local_model, candidate.model_id, parts.hub_cache)
+    if card is None:
+        card = await _published(candidate.model_id, parts)
+    if card.count is None:
+        raise ModelSizeUnknown(candidate.model_id)
+    machine = await asyncio.to_thread(parts.hardware.profile)
+    device = device_of(machine) if candidate.gpu_memory_gb is None else gpu_of(machine, candidate.gpu_memory_gb)
+    return compatibility(candidate.model_id, card.count, device)
+
+
 @router.get("/{model_id:path}")
 async def model(model_id: str, parts: Parts) -> dict[str, Any]:
     """Return one model, of this machine or of the hub."""
@@ -129,6 +154,16 @@ async def _find(parts: Services, query: str, limit: int) -> dict[str, Any]:
     known = {card.model_id for card in here}
     models = [*here, *(card for card in there or () if card.model_id not in known)]
     return {"models": [card.to_dict() for card in models[:limit]], "online": there is not None}
+
+
+async def _published(model: str, parts: Services) -> ModelCard:
+    """Return what the hub says of a model that is not here. Raises ModelMissing, ModelNotFound."""
+    if is_folder(model):
+        raise ModelMissing(model, "there is no such folder, or in it no config.json, or no weights that are whole")
+    found = await parts.hub.model(model)
+    if not found:
+        raise ModelNotFound(model, online=found is not None)
+    return found[0]
 
 
 def _local(parts: Services) -> list[ModelCard]:

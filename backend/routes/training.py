@@ -9,17 +9,17 @@ from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
 from backend.background import in_background
-from backend.datasets.rows import count_examples
+from backend.datasets.statistics import Extent, extent
 from backend.datasets.store import ID as DATASET_ID
 from backend.errors import RequestError
+from backend.hardware import device_of
 from backend.jobs.errors import ProcessesNotPossible, QuantizationNeedsCuda
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
-from backend.models.errors import ModelMissing
-from backend.models.local import MILLION, describe, snapshot
+from backend.models.local import local_model, require_file
 from backend.models.names import is_folder
 from backend.routes.frames import frames
-from backend.schemas import Started, StartTraining
+from backend.schemas import Chosen, Started, StartTraining
 from backend.services import Services, services
 from backend.training.events import Changed, Evaluated, Event, Progress, replayed
 from backend.training.plan import TrainingPlan
@@ -33,15 +33,14 @@ CLOSE_NO_SUCH_JOB = 4404
 @router.post("/api/training/start")
 async def start(body: StartTraining, parts: Annotated[Services, Depends(services)]) -> Started:
     """Check model and dataset, then make a job."""
-    parameters = await asyncio.to_thread(_parameters, body.model, parts.hub_cache)
-    plan = await asyncio.to_thread(_checked, body, parts, parameters)
+    plan, chosen = await asyncio.to_thread(_checked, body, parts)
     job, at_once = await parts.queue.submit(plan)
     waits_for = None if at_once else parts.queue.waits_for(job)
     return Started(
         job_id=job.id,
         status="started" if at_once else "queued",
         waiting_for=waits_for,
-        defaults=body.chosen(parameters),
+        defaults=chosen,
     )
 
 
@@ -142,27 +141,34 @@ def _worth_replaying(past: list[Event]) -> list[Event]:
     return [*notes, *steps, *validations, *states[-1:]]
 
 
-def _parameters(model: str, cache: Path) -> float | None:
-    """Return how many parameters a model of this machine has, or None if it is not here yet."""
-    folder = Path(model) if is_folder(model) else snapshot(cache, model)
-    card = describe(folder, model, model) if folder else None
-    return card.parameters * MILLION if card and card.parameters else None
+def _checked(body: StartTraining, parts: Services) -> tuple[TrainingPlan, dict[str, Chosen]]:
+    """Return the plan, and what of it the request has left to us; or raise what is wrong with what it says.
 
-
-def _checked(body: StartTraining, parts: Services, parameters: float | None) -> TrainingPlan:
-    """Return the plan, or raise what is wrong with model, dataset or method. A hub id is the worker's to look up."""
-    if DATASET_ID.fullmatch(body.dataset):
-        plan = body.plan(Path(parts.datasets.get(body.dataset).path), parameters)
-    else:
-        plan = body.plan(Path(body.dataset), parameters)
-        count_examples(plan.dataset)
-    if is_folder(plan.model):
-        _require_model(plan.model)
-    if plan.quantization != "none" and not parts.hardware.profile()["cuda_available"]:
+    A hub id is the worker's to look up.
+    """
+    path, holds = _dataset(body.dataset, parts)
+    if is_folder(body.model):
+        require_file(body.model, "config.json")
+    machine = parts.hardware.profile()
+    card = local_model(body.model, parts.hub_cache)
+    now = None
+    if card is not None and card.count is not None:
+        now = body.situation(card.count, device_of(machine, body.nproc_per_node), holds)
+    chosen = body.chosen(now)
+    plan = body.plan(path, chosen)
+    if plan.quantization != "none" and not machine["cuda_available"]:
         raise QuantizationNeedsCuda(plan.method, plan.quantization)
     if plan.is_distributed:
-        _require_processes(plan.nproc_per_node, parts.hardware.profile())
-    return plan
+        _require_processes(plan.nproc_per_node, machine)
+    return plan, chosen
+
+
+def _dataset(named: str, parts: Services) -> tuple[Path, Extent]:
+    """Return where a dataset's rows are, of an upload or a file, and how much it holds; or raise why it is none."""
+    if DATASET_ID.fullmatch(named):
+        found = parts.datasets.get(named)
+        return Path(found.path), found.statistics.extent
+    return Path(named), extent(Path(named))
 
 
 def _require_processes(count: int, machine: dict[str, Any]) -> None:
@@ -177,15 +183,6 @@ def _require_processes(count: int, machine: dict[str, Any]) -> None:
         there, what = machine["cpu"]["cores_logical"], "processor cores, and no GPU that torch can use"
     if count > there:
         raise ProcessesNotPossible(count, f"this machine has {there} {what}", f"Choose {there} at most.")
-
-
-def _require_model(model: str) -> None:
-    """Raise ModelMissing unless `model` is a folder that holds a model's configuration."""
-    folder = Path(model)
-    if not folder.is_dir():
-        raise ModelMissing(model, "there is no such folder")
-    if not (folder / "config.json").is_file():
-        raise ModelMissing(model, "the folder holds no config.json")
 
 
 def _described(found: Job, queue: Queue, events: list[Event]) -> JSONResponse:

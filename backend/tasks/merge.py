@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from backend.models.loading import load_model, load_tokenizer
+from backend.tasks.arriving import arriving
 from backend.working import CannotWork, first_line
 
 MODELFILE = "FROM .\n"  # Ollama reads a folder of safetensors
@@ -20,8 +20,6 @@ def merge(*, base: str, adapter: str, destination: str, modelfile: bool) -> dict
     import torch
 
     target = Path(destination)
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     tokenizer = load_tokenizer(base)
     # Sums of small differences need the full precision; they are saved in that of the model.
     model = load_model(base, dtype="auto")
@@ -31,9 +29,10 @@ def merge(*, base: str, adapter: str, destination: str, modelfile: bool) -> dict
     except (OSError, ValueError, RuntimeError) as error:
         message = f"The adapter {adapter} cannot be put on {base}: {first_line(error)}"
         raise CannotWork("adapter-not-loaded", message, "Choose an adapter that was trained on this model.") from error
-    adapted.merge_and_unload(safe_merge=True).to(precision).save_pretrained(partial)
-    tokenizer.save_pretrained(partial)
-    if modelfile:
-        (partial / "Modelfile").write_text(MODELFILE, encoding="utf-8")
-    partial.rename(target)
+    merged = adapted.merge_and_unload(safe_merge=True).to(precision)
+    with arriving(target) as partial:
+        merged.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+        if modelfile:
+            (partial / "Modelfile").write_text(MODELFILE, encoding="utf-8")
     return {"path": str(target), "size": sum(path.stat().st_size for path in target.iterdir())}

@@ -13,6 +13,7 @@ from backend.redaction import without_secrets
 from backend.workers import spawn
 
 if TYPE_CHECKING:
+    from asyncio.subprocess import Process
     from collections.abc import Callable
 
 TAIL_BYTES = 4096
@@ -32,10 +33,17 @@ class Tasks:
     def __init__(self, engine_is_whole: Callable[[], bool]) -> None:
         self._engine_is_whole = engine_is_whole
 
-    async def run(self, task: str, *, seconds: float | None = None, **arguments: Any) -> Any:
+    async def run(
+        self,
+        task: str,
+        *,
+        seconds: float | None = None,
+        tell: Callable[[dict[str, Any]], None] = lambda _: None,
+        **arguments: Any,
+    ) -> Any:
         """Do a task of `backend.tasks.worker` and return what it returns; it gets so many `seconds`, None: any.
 
-        Raises EngineArriving, TaskFailed.
+        `tell` is called with what it tells on the way. Raises EngineArriving, TaskFailed.
         """
         if not self._engine_is_whole():
             raise EngineArriving
@@ -43,20 +51,38 @@ class Tasks:
             process = await spawn("backend.tasks.worker", task, log=log, listens=True, asks_hub=task in ASK_HUB)
             try:
                 async with asyncio.timeout(seconds):
-                    # Not by the command line, which every user of the machine can read: there may be secrets in it.
-                    told, _ = await process.communicate(json.dumps(arguments).encode())
+                    answer = await _converse(process, arguments, tell)
             except TimeoutError as error:
                 raise _too_slow(task, seconds) from error
             finally:  # the request may have been given up
                 host.kill_group(process.pid)
                 status = await process.wait()
-            if not told:
+            if answer is None:
                 log.seek(0)
                 raise _unexplained(task, status, log.read()[-TAIL_BYTES:].decode("utf-8", errors="replace"))
-        answer = json.loads(told)
         if "failed" in answer:
             raise TaskFailed(**answer["failed"])
         return answer["result"]
+
+
+async def _converse(
+    process: Process, arguments: dict[str, Any], tell: Callable[[dict[str, Any]], None]
+) -> dict[str, Any] | None:
+    """Give a worker its arguments, and pass on what it tells; return its answer, None if it ends without."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    # Not by the command line, which every user of the machine can read: there may be secrets in it.
+    process.stdin.write(json.dumps(arguments).encode())
+    process.stdin.close()
+    answer = None
+    async for line in process.stdout:
+        told = json.loads(line)
+        if "told" in told:
+            tell(told["told"])
+        else:
+            answer = told
+    await process.wait()  # how it ends is its own to say: whoever kills it now would not know
+    return answer
 
 
 def _too_slow(task: str, seconds: float | None) -> TaskFailed:

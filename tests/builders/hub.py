@@ -30,11 +30,15 @@ OWNER = "tester"
 
 @dataclass
 class Repository:
-    """A model on the hub. `gated`: its files are for those who show TOKEN; `private`: so is that it exists."""
+    """A model on the hub. `gated`: its files are for those who show TOKEN; `private`: so is that it exists.
+
+    `parameters`: as many as the hub counts, None where it cannot.
+    """
 
     files: dict[str, bytes]
     gated: bool = False
     private: bool = False
+    parameters: int | None = None
 
     @property
     def commit(self) -> str:
@@ -48,6 +52,7 @@ class Hub:
     """What the hub holds, how it behaves, and what it saw.
 
     `cuts` and `damages`: how many of the next large transfers go wrong; `shown`: the authorization of each question.
+    `goes_on`: while it is not set, uploads stand still after their first piece; `received`: bytes of them.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -61,6 +66,8 @@ class Hub:
     sent: int = 0
     ranges: list[str] = field(default_factory=list)
     stored: dict[str, bytes] = field(default_factory=dict)
+    received: int = 0
+    goes_on: threading.Event = field(default_factory=threading.Event)
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -115,9 +122,16 @@ class Answer(BaseHTTPRequestHandler):
             self._answer(404, b"{}")
 
     def do_PUT(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
+        content = b"".join(self._received(int(self.headers["Content-Length"])))
         self.hub.stored[hashlib.sha256(content).hexdigest()] = content
         self._answer(200, b"")
+
+    def _received(self, length: int) -> Iterator[bytes]:
+        while length and (piece := self.rfile.read(min(PIECE, length))):
+            length -= len(piece)
+            self.hub.received += len(piece)
+            self.hub.goes_on.wait()
+            yield piece
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -141,7 +155,9 @@ class Answer(BaseHTTPRequestHandler):
             | ({"lfs": {"sha256": _etag(body), "size": len(body), "pointerSize": 130}} if len(body) >= LARGE else {})
             for path, body in found.files.items()
         ]
-        self._json({"id": name, "sha": found.commit, "siblings": siblings, "tags": [], "private": found.private})
+        counted = {} if found.parameters is None else {"safetensors": {"total": found.parameters}}
+        described = {"id": name, "sha": found.commit, "siblings": siblings, "tags": [], "private": found.private}
+        self._json(described | counted)
 
     def _file(self, name: str, revision: str, path: str) -> None:
         if (found := self._repository(name, revision)) is None:
@@ -214,6 +230,7 @@ class Answer(BaseHTTPRequestHandler):
 def running_hub(listed: Any = (), **repositories: Repository) -> Iterator[Hub]:
     """Give a hub that lists these models, or answers with these bytes; repositories are OWNER's, by their names."""
     hub = Hub({f"{OWNER}/{name}": one for name, one in repositories.items()}, listed)
+    hub.goes_on.set()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("ThisHub", (Answer,), {"hub": hub}))
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients are killed in the middle
     hub.url = f"http://127.0.0.1:{server.server_port}"
@@ -222,6 +239,7 @@ def running_hub(listed: Any = (), **repositories: Repository) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.goes_on.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backend.adapters.published import published
 from tests.builders.backend import Backend, run, wait_until
 from tests.builders.models import ROWS, SETTINGS
 
@@ -97,6 +98,8 @@ def test_a_merged_model_is_the_base_with_its_adapter(
     assert same < 1e-3 < different
     assert Path(merged["path"], "Modelfile").read_text() == "FROM .\n"
     assert merged["path"] in [model["model_id"] for model in backend.get("/api/models/local").json()["models"]]
+    for _, content in published(Path(merged["path"])):
+        assert str(material).encode() not in (content if isinstance(content, bytes) else content.read_bytes())
     again = backend.post(f"/api/adapters/{adapter['id']}/merge", json=asked)
     assert (again.status_code, again.json()["code"]) == (409, "name-taken")
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.datasets.errors import DatasetMissing, DatasetUnusable
-from backend.datasets.rows import MAX_PROBLEMS, Message, count_examples, read_examples
+from backend.datasets.rows import MAX_PROBLEMS, Message, read_examples
+from backend.datasets.statistics import extent
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -19,7 +20,7 @@ def written(folder: Path, name: str, content: str | bytes) -> Path:
 
 def problems(path: Path) -> list[str]:
     with pytest.raises(DatasetUnusable) as raised:
-        count_examples(path)
+        extent(path)
     assert raised.value.remedy
     return [f"{problem['place']}: {problem['reason']}" for problem in raised.value.detail]
 
@@ -94,12 +95,12 @@ def test_what_is_no_dataset_file_is_said_so(tmp_path: Path, path: str, reason: s
     (tmp_path / "folder").mkdir()
     written(tmp_path, "model.bin", "x")
     with pytest.raises(DatasetMissing, match=reason):
-        count_examples(tmp_path / path)
+        extent(tmp_path / path)
 
 
 def test_a_relative_path_is_refused() -> None:
     with pytest.raises(DatasetMissing, match="not a full path"):
-        count_examples(Path("a.jsonl"))
+        extent(Path("a.jsonl"))
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.txt"])
@@ -142,6 +143,49 @@ def test_each_problem_names_its_place(tmp_path: Path, name: str, content: str | 
     assert problems(written(tmp_path, name, content)) == [expected]
 
 
+ARRAY = '[\n  {"text": "one"},\n  {"text": "two"}\n]\n'
+LINES = '{"text": "one"}\n{"text": "two"}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason", "remedy"),
+    [
+        ("a.csv", b"PAR1\x15\x04", "parquet", ".parquet"),
+        ("a.jsonl", b"PAR1\x15\x04", "parquet", ".parquet"),
+        ("a.csv", b"PK\x03\x04\x14\0", "as spreadsheets are", "Save it as CSV"),
+        ("a.json", b"\x1f\x8b\x08\0", "packed by gzip", "Unpack"),
+        ("a.jsonl", ARRAY, "an array", ".json"),
+        ("a.jsonl", ARRAY.replace("\n", ""), "an array", ".json"),
+        ("a.csv", ARRAY, "an array", ".json"),
+        ("a.csv", "\ufeff" + ARRAY, "an array", ".json"),
+        ("a.csv", LINES, "a JSON object on its first line", ".jsonl"),
+        ("a.json", LINES, "not an array", ".jsonl"),
+    ],
+)
+def test_a_file_that_is_not_what_its_name_says_is_told_what_it_is_and_what_to_do(
+    tmp_path: Path, name: str, content: str | bytes, reason: str, remedy: str
+) -> None:
+    with pytest.raises(DatasetUnusable) as unusable:
+        extent(written(tmp_path, name, content))
+    assert f"{name}, the whole file: it is" in unusable.value.message or "it has" in unusable.value.message
+    assert reason in unusable.value.message
+    assert remedy in unusable.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.txt", '[{"text": "to be learnt as it stands"}]\n'),
+        ("a.txt", '{"text": "to be learnt as it stands"}\n'),
+        ("a.csv", "{id},text\n1,one\n"),
+        ("a.csv", "[id],text\n1,one\n"),
+        ("a.jsonl", '"[{"\n'),
+    ],
+)
+def test_what_only_looks_like_another_format_is_read_as_its_name_says(tmp_path: Path, name: str, content: str) -> None:
+    assert extent(written(tmp_path, name, content)).examples == 1
+
+
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 @pytest.mark.parametrize("content", ["[" * 100_000, "[" + "1" * 5000 + "]"], ids=["deep", "long number"])
 def test_json_beyond_the_readers_limits_is_a_problem_and_no_crash(tmp_path: Path, name: str, content: str) -> None:
@@ -155,7 +199,7 @@ def test_any_file_is_either_read_or_explained(
 ) -> None:
     path = written(tmp_path_factory.mktemp("any"), name, content)
     try:
-        found, examples = [], count_examples(path)
+        found, examples = [], extent(path).examples
     except DatasetUnusable as error:
         found, examples = error.detail, 0
     assert bool(found) != bool(examples)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pytest
 
 from backend.debris import AT_WORK, sweep
 from backend.folders import Folders
@@ -33,6 +36,29 @@ def test_what_was_cut_off_goes_and_what_may_be_at_work_stays(tmp_path: Path) -> 
     lay_out(tmp_path)
     sweep(Folders(tmp_path), tmp_path / "cache", datetime.now(UTC))
     assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == {*KEPT, *YOUNG}
+
+
+def swept(root: Path, pid: int) -> bool:
+    """Tell whether a sweep takes what a process of this id was writing, a moment ago."""
+    for folder in ("models", "exports"):
+        (root / folder / f".merged.{pid}.partial").mkdir(parents=True)
+        (root / folder / f".merged.{pid}.partial" / "weights").write_text("{}")
+    sweep(Folders(root), root / "cache", datetime.now(UTC))
+    return not list(root.glob("*/.merged*"))
+
+
+def test_what_a_task_was_writing_goes_as_soon_as_its_process_is_gone(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    assert swept(tmp_path, ended.pid)
+    assert not swept(tmp_path, os.getpid())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there we know how to see one")
+def test_a_process_whose_end_its_parent_has_not_noticed_is_gone_too(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert swept(tmp_path, ended.pid)
 
 
 def test_a_backend_sweeps_as_it_starts(tmp_path: Path) -> None:

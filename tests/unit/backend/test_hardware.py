@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backend import hardware
-from backend.hardware import hardware_profile
+from backend.hardware import device_of, hardware_profile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +102,27 @@ def test_each_gpu_is_described(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "utilization": 93,
     }
     assert (profile["gpus"][1]["name"], profile["gpus"][1]["compute_capability"]) == ("T4", "7.5")
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_a_training_has_the_first_gpu_and_each_of_several_processes_one_as_small_as_the_smallest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", Driver())
+    alone, both = (device_of(hardware_profile(tmp_path), processes) for processes in (1, 2))
+    assert (alone.memory_mb, alone.compute_capability) == (20 * 1024, 8.6)
+    assert (both.memory_mb, both.compute_capability) == (16 * 1024, 7.5)
+
+
+def test_without_a_gpu_that_torch_can_use_a_training_has_main_memory_which_its_processes_share(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", Driver())
+    monkeypatch.setattr(hardware, "torch_cuda_version", lambda: None)
+    profile = hardware_profile(tmp_path)
+    assert device_of(profile).memory_mb == profile["ram"]["available_gb"] * 1024
+    assert device_of(profile, 2).memory_mb == device_of(profile).memory_mb / 2
+    assert device_of(profile).compute_capability is None
 
 
 @pytest.mark.usefixtures("cuda_torch")

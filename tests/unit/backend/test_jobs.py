@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import sqlite3
 import sys
 from itertools import pairwise
@@ -19,6 +20,7 @@ from backend.states import State
 from backend.training.events import Changed, Progress
 from backend.training.plan import TrainingPlan
 from tests.builders.backend import Backend, running_backend
+from tests.builders.hub import model_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,6 +176,29 @@ def test_both_spellings_of_the_app_are_understood(backend: Backend, model: str, 
     assert (plan["model"], plan["dataset"], plan["r"], plan["learning_rate"]) == (model, dataset, 4, 1e-3)
     assert plan["target_modules"] == ["q_proj"]
     assert plan["max_steps"] is None
+
+
+def test_what_the_request_leaves_out_is_chosen_for_this_model_dataset_and_machine_and_told(
+    backend: Backend, tmp_path: Path, model: str, dataset: str
+) -> None:
+    model_folder(tmp_path / "counted", (1000, 1000))
+    many = tmp_path / "many.jsonl"
+    many.write_text('{"text": "one of many"}\n' * 600)
+    answers = {
+        (name, rows): backend.post("/api/training/start", json={"model": name, "dataset": rows}).json()
+        for name in (str(tmp_path / "counted"), model)
+        for rows in (str(many), dataset)
+    }
+    for answer in answers.values():
+        plan = backend.job(answer["job_id"])["plan"]
+        assert plan | {name: one["value"] for name, one in answer["defaults"].items()} == plan
+        assert all(one["why"] for one in answer["defaults"].values())
+    batches = [answer["defaults"]["batch_size"]["value"] for answer in answers.values()]
+    assert batches == [16, 4, 4, 4]  # a folder without weights does not tell how large its model is
+    told = answers[str(tmp_path / "counted"), str(many)]["defaults"]["batch_size"]["why"]
+    assert re.search(
+        r"16 examples of up to 11 tokens fit into [\d.]+ GB of (main|GPU) memory; .+ a dataset of 600", told
+    )
 
 
 def test_a_websocket_tells_the_past_to_a_late_client(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from backend.datasets.statistics import Extent
+from backend.defaults import precision
+from backend.estimates import Workload, memory_mb
+from backend.hardware import Device
+from backend.methods import METHODS, Method
 from backend.schemas import StartTraining
-from backend.training.plan import TrainingPlan
+from backend.training.plan import PROMPT_METHODS, TrainingPlan
 
 MINE = {"model": "owner/name", "dataset": "/rows.jsonl"}
+GPU = Device(memory_mb=24 * 1024, cores=8, compute_capability=8.6)
+ROWS = Extent(examples=5000, longest=4000)
 
 
 def plan(**body: Any) -> TrainingPlan:
     asked = StartTraining.model_validate(body)
-    return asked.plan(Path(asked.dataset))
+    return asked.plan(Path(asked.dataset), asked.chosen(None))
 
 
 def test_the_wizards_nested_state_is_understood() -> None:
@@ -70,18 +78,88 @@ def test_methods_and_quantizations_go_by_the_apps_names(given: dict[str, Any], m
 
 def test_a_setting_that_is_left_out_suits_the_method_and_says_why() -> None:
     asked = StartTraining.model_validate(MINE | {"method": "prompt-tuning"})
-    assert asked.plan(Path("/rows.jsonl")).learning_rate == 3e-2
+    assert asked.chosen(None)["learning_rate"].value == 3e-2
     assert "prompt tuning" in asked.chosen(None)["learning_rate"].why
-    large = asked.chosen(30e9)["learning_rate"]
+    large = asked.chosen(asked.situation(30e9, GPU, ROWS))["learning_rate"]
     assert large.value == 1.5e-2
     assert "30.0 billion" in large.why
-    assert asked.plan(Path("/rows.jsonl"), 30e9).learning_rate == large.value
 
 
 def test_what_the_request_says_is_nothing_that_we_chose() -> None:
-    asked = StartTraining.model_validate(MINE | {"method": "ia3", "learning_rate": 0.5})
-    assert asked.plan(Path("/rows.jsonl"), 30e9).learning_rate == 0.5
-    assert asked.chosen(30e9) == {}
+    asked = StartTraining.model_validate(MINE | {"method": "ia3", "learning_rate": 0.5, "batch_size": 7})
+    found = asked.plan(Path("/rows.jsonl"), asked.chosen(asked.situation(30e9, GPU, ROWS)))
+    assert (found.learning_rate, found.batch_size, found.gradient_accumulation) == (0.5, 7, 1)
+    assert asked.chosen(asked.situation(30e9, GPU, ROWS)) == {}
+
+
+@given(
+    parameters=st.floats(1e5, 1e11),
+    memory=st.floats(100, 2e5),
+    capability=st.none() | st.sampled_from([7.5, 8.6, 9.0]),
+    examples=st.integers(1, 100_000),
+    longest=st.integers(1, 100_000),
+    method=st.sampled_from(METHODS),
+    processes=st.integers(1, 8),
+)
+def test_the_batch_that_is_left_to_us_fits_by_the_estimate_and_no_step_has_more_examples_than_suit_the_dataset(
+    parameters: float,
+    memory: float,
+    capability: float | None,
+    examples: int,
+    longest: int,
+    method: Method,
+    processes: int,
+) -> None:
+    asked = StartTraining.model_validate(MINE | {"method": method.id, "nproc_per_node": processes})
+    device = Device(memory_mb=memory, cores=4, compute_capability=capability)
+    now = asked.situation(parameters, device, Extent(examples=examples, longest=longest))
+    chosen = asked.chosen(now)
+    found = asked.plan(Path("/rows.jsonl"), chosen)
+    work = Workload(
+        parameters=parameters,
+        batch_size=found.batch_size,
+        sequence_length=min(longest, found.max_seq_length),
+        method=found.method,
+        precision=precision(capability),
+        quantization=found.quantization,
+        gradient_checkpointing=found.gradient_checkpointing,
+    )
+    assert memory_mb(work) <= 0.9 * memory or (found.batch_size == 1 and "too much for" in chosen["batch_size"].why)
+    step = found.batch_size * found.gradient_accumulation
+    assert step == 1 or step * processes <= max(4, min(32, examples / 32))
+    assert not (found.gradient_checkpointing and found.method in PROMPT_METHODS)
+
+
+def test_a_batch_that_is_left_to_us_depends_on_model_dataset_and_machine_and_says_so() -> None:
+    asked = StartTraining.model_validate(MINE)
+    chosen = {name: one.value for name, one in asked.chosen(asked.situation(0.3e9, GPU, ROWS)).items()}
+    assert (chosen["batch_size"], "gradient_accumulation" in chosen) == (32, False)
+    assert "24 GB of GPU memory" in asked.chosen(asked.situation(1e9, GPU, ROWS))["batch_size"].why
+    few = asked.chosen(asked.situation(1e9, GPU, Extent(examples=100, longest=64)))["batch_size"]
+    assert few.value == 4
+    assert "a dataset of 100" in few.why
+    large = asked.chosen(asked.situation(7e9, GPU, ROWS))
+    batch, steps = (large[name].value for name in ("batch_size", "gradient_accumulation"))
+    assert isinstance(batch, int)
+    assert isinstance(steps, int)
+    assert batch < 32 == batch * steps
+    small = replace(GPU, memory_mb=3600, compute_capability=None)
+    tight = asked.chosen(asked.situation(0.6e9, small, ROWS))
+    assert tight["gradient_checkpointing"].value is True
+    assert "main memory" in tight["batch_size"].why
+
+
+def test_what_the_request_says_of_the_batch_limits_what_is_left_to_us() -> None:
+    asked = StartTraining.model_validate(MINE | {"gradient_accumulation": 8, "gradient_checkpointing": False})
+    chosen = asked.chosen(asked.situation(1e9, GPU, ROWS))
+    assert (chosen["batch_size"].value, set(chosen)) == (4, {"batch_size", "learning_rate"})
+
+
+def test_of_a_model_that_nobody_knows_the_batch_is_the_usual_one_and_that_is_said() -> None:
+    asked = StartTraining.model_validate(MINE)
+    assert asked.chosen(None)["batch_size"].value == 4
+    assert "not known" in asked.chosen(None)["batch_size"].why
+    assert asked.plan(Path("/rows.jsonl"), asked.chosen(None)).gradient_accumulation == 1
 
 
 @pytest.mark.parametrize("field", ["num_epochs", "weight_decay", "max_grad_norm", "learning_rate", "lora_dropout"])
