@@ -13,19 +13,75 @@ from types import SimpleNamespace
 from typing import Any
 
 import psutil
+from typing_extensions import TypedDict
 
-from backend.clock import now
+from backend.clock import Time, now
 
 GIB = 1024**3
 
 log = logging.getLogger(__name__)
 
 
-def hardware_profile(folder: Path) -> dict[str, Any]:
-    """Return processors, memory, accelerators and the disk of a folder.
+class Gpu(TypedDict):
+    """One of NVIDIA's GPUs: sizes in GiB, `temperature` in °C, `utilization` in per cent; null is what it hides."""
 
-    Sizes are in GiB, shares in per cent, temperatures in °C.
-    """
+    id: int
+    name: str
+    memory_total_gb: float
+    memory_available_gb: float
+    memory_used_gb: float
+    compute_capability: str
+    cuda_version: str
+    driver_version: str
+    temperature: int | None
+    utilization: int | None
+
+
+class Processor(TypedDict):
+    """The processor: its frequency in MHz, 0 where the system does not say, and its utilization in per cent."""
+
+    cores_physical: int
+    cores_logical: int
+    frequency_mhz: int
+    architecture: str
+    utilization: float
+
+
+class Memory(TypedDict):
+    """The main memory, in GiB and per cent."""
+
+    total_gb: float
+    available_gb: float
+    used_gb: float
+    percent_used: float
+
+
+class Disk(TypedDict):
+    """The disk that holds the folder `path`, in GiB and per cent."""
+
+    path: str
+    total_gb: float
+    available_gb: float
+    percent_used: float
+
+
+class Hardware(TypedDict):
+    """What the machine offers. `cuda_available` and `mps_available`: to torch as it is installed; null: it is not."""
+
+    gpus: list[Gpu]
+    cpu: Processor
+    ram: Memory
+    disk: Disk
+    platform: str
+    python_version: str
+    torch_version: str | None
+    cuda_available: bool
+    mps_available: bool
+    timestamp: Time
+
+
+def hardware_profile(folder: Path) -> Hardware:
+    """Return processors, memory, accelerators and the disk of a folder."""
     gpus = _gpus()
     memory = psutil.virtual_memory()
     disk = psutil.disk_usage(str(folder))
@@ -92,19 +148,19 @@ class HardwareWatch:
     def __init__(self, seconds: float, folder: Path) -> None:
         self._seconds = seconds
         self._folder = folder
-        self._profile: dict[str, Any] = {}
+        self._profile: Hardware | None = None
         self._until = 0.0
         psutil.cpu_percent()  # the first call only starts the measurement
 
-    def profile(self) -> dict[str, Any]:
+    def profile(self) -> Hardware:
         """Return a profile that is no older than the seconds given."""
-        if time.monotonic() >= self._until:
+        if self._profile is None or time.monotonic() >= self._until:
             self._profile = hardware_profile(self._folder)
             self._until = time.monotonic() + self._seconds
         return self._profile
 
 
-def _gpus() -> list[dict[str, Any]]:
+def _gpus() -> list[Gpu]:
     """Return NVIDIA's GPUs; none where there is no driver or no binding to it."""
     try:
         import pynvml
@@ -123,7 +179,7 @@ def _gpus() -> list[dict[str, Any]]:
     return [gpu for gpu in found if gpu is not None]
 
 
-def _gpu(pynvml: Any, number: int) -> dict[str, Any] | None:
+def _gpu(pynvml: Any, number: int) -> Gpu | None:
     """Return what a GPU is and does; None for one that does not answer, which nothing can be trained on."""
     try:
         return _described(pynvml, number)
@@ -132,7 +188,7 @@ def _gpu(pynvml: Any, number: int) -> dict[str, Any] | None:
         return None
 
 
-def _described(pynvml: Any, number: int) -> dict[str, Any]:
+def _described(pynvml: Any, number: int) -> Gpu:
     device = pynvml.nvmlDeviceGetHandleByIndex(number)
     memory = _memory(pynvml, device)
     major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(device)

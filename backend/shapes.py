@@ -40,42 +40,6 @@ class SmartDefaults(BaseModel):
     gradient_checkpointing: bool
 
 
-class Gpu(BaseModel):
-    """A GPU. Sizes in GiB; None is what it does not say."""
-
-    id: int
-    name: str
-    memory_total_gb: float
-    memory_available_gb: float
-    compute_capability: str
-    temperature: int | None
-    utilization: int | None
-
-
-class Processor(BaseModel):
-    """The processor."""
-
-    cores_physical: int
-    cores_logical: int
-
-
-class Memory(BaseModel):
-    """The main memory, in GiB."""
-
-    total_gb: float
-    available_gb: float
-
-
-class Hardware(BaseModel):
-    """What the machine offers."""
-
-    gpus: list[Gpu]
-    cpu: Processor
-    ram: Memory
-    platform: str
-    cuda_available: bool
-
-
 class DatasetShape(BaseModel):
     """An uploaded dataset; `size` in bytes."""
 

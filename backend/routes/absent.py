@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from backend.routing import Router
 
-router = APIRouter(prefix="/api")
+router = Router(prefix="/api")
 
 
 @router.get("/gradio-demos/")

@@ -4,7 +4,7 @@ import asyncio
 import os
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
@@ -16,9 +16,10 @@ from backend.documents import NAME
 from backend.errors import NameTaken
 from backend.models.local import snapshot
 from backend.models.names import HUB_ID, is_folder
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/adapters")
+router = Router(prefix="/api/adapters")
 
 Parts = Annotated[Services, Depends(services)]
 

@@ -3,17 +3,18 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from backend.defaults import situation, smart_defaults
 from backend.errors import DocumentUnknown, RequestInvalid
 from backend.methods import METHODS
 from backend.profiles import PROFILES, find
+from backend.routing import Router
 from backend.services import Services, services
 from backend.shapes import SmartDefaults, answers
 
-router = APIRouter(prefix="/api")
+router = Router(prefix="/api")
 
 NUMBERS = (
     *("gpu_memory_mb", "cpu_cores", "ram_gb", "compute_capability", "model_size_mb", "num_parameters", "num_samples"),
@@ -64,7 +65,6 @@ async def algorithms() -> dict[str, Any]:
 
 @router.post(
     "/config/smart-defaults",
-    response_model=dict[str, Any],
     openapi_extra=SITUATION,
     responses=answers(SmartDefaults) | REPEATED,
 )

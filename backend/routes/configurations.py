@@ -4,15 +4,16 @@ import json
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, UploadFile
+from fastapi import Body, Depends, UploadFile
 from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, Field
 
 from backend.clock import now
 from backend.errors import ConfigurationInvalid
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/configurations")
+router = Router(prefix="/api/configurations")
 
 Parts = Annotated[Services, Depends(services)]
 IMPORT_BYTES = 1_000_000

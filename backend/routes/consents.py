@@ -3,16 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import AfterValidator, BaseModel
 
 from backend.errors import DocumentUnknown
 from backend.models.local import snapshot
 from backend.models.names import is_folder, model_name
 from backend.models.trust import Brought, Consent, brought
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/models/consents")
+router = Router(prefix="/api/models/consents")
 
 Parts = Annotated[Services, Depends(services)]
 

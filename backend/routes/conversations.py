@@ -2,15 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import BaseModel, Field
 
 from backend.clock import now
 from backend.documents import NAME
 from backend.inference.models import Models
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/inference")
+router = Router(prefix="/api/inference")
 
 Parts = Annotated[Services, Depends(services)]
 

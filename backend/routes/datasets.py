@@ -6,17 +6,18 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import Body, Depends, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from backend.datasets.errors import DatasetInUse, DatasetNotStored, UploadTooLarge
 from backend.datasets.statistics import preview
 from backend.errors import RequestInvalid
+from backend.routing import Router
 from backend.services import Services, services
 from backend.shapes import DatasetList, DatasetShape, answers
 
-router = APIRouter(prefix="/api/datasets")
+router = Router(prefix="/api/datasets")
 
 Parts = Annotated[Services, Depends(services)]
 UPLOAD_BYTES = 4 * 1024**3

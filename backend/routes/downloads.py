@@ -4,13 +4,14 @@ import asyncio
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
+from fastapi import Depends, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field
 
 from backend.models.names import HUB_ID
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter()
+router = Router()
 
 Parts = Annotated[Services, Depends(services)]
 REVISION = r"^[A-Za-z0-9_][\w.-]{0,99}$"

@@ -6,7 +6,7 @@ from collections.abc import Coroutine
 from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import Depends, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -14,9 +14,10 @@ from starlette.types import Receive
 from backend.errors import BackendError, RequestInvalid
 from backend.inference.process import Answer, LoadedModel, Question
 from backend.models.names import model_name
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/inference")
+router = Router(prefix="/api/inference")
 
 Parts = Annotated[Services, Depends(services)]
 Result = TypeVar("Result")
@@ -89,7 +90,7 @@ async def unload(model_id: str, parts: Parts) -> dict[str, Any]:
     return (await parts.inference.unload(model_id)).to_dict() | {"status": "unloaded"}
 
 
-@router.post("/generate", response_model=dict[str, Any])
+@router.post("/generate")
 async def generate(body: Generate, request: Request, parts: Parts) -> dict[str, Any] | Response:
     """Generate, and answer when it is done; a client that goes away cancels."""
     try:
@@ -99,7 +100,7 @@ async def generate(body: Generate, request: Request, parts: Parts) -> dict[str, 
     return _told(body.model_id, answer)
 
 
-@router.post("/compare", response_model=dict[str, Any])
+@router.post("/compare")
 async def compare(body: Generate, request: Request, parts: Parts) -> dict[str, Any] | Response:
     """Generate twice: by the base model alone, and with its adapter. A client that goes away cancels."""
     entry = parts.inference.get(body.model_id)

@@ -2,16 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Query
+from fastapi import Body, Depends, Query
 from fastapi.responses import FileResponse
 
 from backend import journal
 from backend.documents import NAME
 from backend.errors import DocumentUnknown
 from backend.routes.system import describe
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/logging")
+router = Router(prefix="/api/logging")
 
 Parts = Annotated[Services, Depends(services)]
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
 from backend.documents import remove
@@ -13,10 +13,11 @@ from backend.errors import DocumentUnknown
 from backend.models.card import ModelCard
 from backend.models.errors import ModelInUse
 from backend.models.local import local_models, repository
+from backend.routing import Router
 from backend.services import Services, services
 from backend.shapes import FoundModels, LocalModels, answers
 
-router = APIRouter(prefix="/api/models")
+router = Router(prefix="/api/models")
 
 Parts = Annotated[Services, Depends(services)]
 LIMIT = 20

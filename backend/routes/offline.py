@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/offline")
+router = Router(prefix="/api/offline")
 
 Parts = Annotated[Services, Depends(services)]
 

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/plugins")
+router = Router(prefix="/api/plugins")
 
 Parts = Annotated[Services, Depends(services)]
 

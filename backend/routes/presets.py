@@ -4,17 +4,18 @@ import uuid
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import Body, Depends
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.clock import now
 from backend.documents import NAME
 from backend.errors import DocumentUnknown, NameTaken, PresetInvalid
+from backend.routing import Router
 from backend.services import Services, services
 from backend.training.plan import MethodName
 
-router = APIRouter(prefix="/api/presets")
+router = Router(prefix="/api/presets")
 
 Parts = Annotated[Services, Depends(services)]
 OWN = ("id", "created_at", "updated_at")

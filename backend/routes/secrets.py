@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from pydantic import BaseModel, Field, SecretStr
 
 from backend.documents import NAME
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/secrets")
+router = Router(prefix="/api/secrets")
 
 Parts = Annotated[Services, Depends(services)]
 Name = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]

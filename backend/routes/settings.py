@@ -4,16 +4,17 @@ import json
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import Body, Depends
 from pydantic import ValidationError
 
 from backend import preferences
 from backend.errors import SettingsInvalid
 from backend.logs import log_from
 from backend.preferences import Preferences, merged
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/settings")
+router = Router(prefix="/api/settings")
 
 Parts = Annotated[Services, Depends(services)]
 

@@ -5,13 +5,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
+from fastapi import Depends, WebSocket, WebSocketDisconnect
 from fastapi.responses import JSONResponse
 
 from backend.background import in_background
 from backend.datasets.rows import count_examples
 from backend.datasets.store import ID as DATASET_ID
 from backend.errors import RequestError
+from backend.hardware import Hardware
 from backend.jobs.errors import ProcessesNotPossible, QuantizationNeedsCuda
 from backend.jobs.job import Job
 from backend.jobs.queue import Queue
@@ -19,12 +20,13 @@ from backend.models.errors import ModelMissing
 from backend.models.local import MILLION, describe, snapshot
 from backend.models.names import is_folder
 from backend.routes.frames import frames
+from backend.routing import Router
 from backend.schemas import Started, StartTraining
 from backend.services import Services, services
 from backend.training.events import Changed, Evaluated, Event, Progress, replayed
 from backend.training.plan import TrainingPlan
 
-router = APIRouter()
+router = Router()
 
 REPLAYED_STEPS = 1000
 CLOSE_NO_SUCH_JOB = 4404
@@ -51,7 +53,7 @@ async def jobs(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
     return {"jobs": [_summary(job, parts.queue) for job in reversed(await parts.queue.jobs())]}
 
 
-@router.get("/api/training/{job_id}", response_model=dict[str, Any])
+@router.get("/api/training/{job_id}")
 async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> JSONResponse:
     """Describe one job: its state, plan, every logged step, and how it ended."""
     found = await parts.queue.job(job_id)
@@ -165,7 +167,7 @@ def _checked(body: StartTraining, parts: Services, parameters: float | None) -> 
     return plan
 
 
-def _require_processes(count: int, machine: dict[str, Any]) -> None:
+def _require_processes(count: int, machine: Hardware) -> None:
     """Raise ProcessesNotPossible unless each of so many processes would have a GPU, or a core, of its own."""
     if machine["platform"] != "Linux":
         reason = (
