@@ -12,14 +12,20 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from backend.answers import is_text
+from backend.problem import Problem
 from backend.routing import Json
-from backend.schemas import ERRORS, ERRORS_AS_TEXT
 from backend.version import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.routing import BaseRoute
+
+# What every route may answer, and those whose errors are texts (answers.py).
+ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "Not granted"}}
+ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
+    "default": ERRORS["default"] | {"content": {"text/plain": {"schema": {"type": "string"}}}}
+}
 
 
 def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:

@@ -119,22 +119,6 @@ class StartTraining(BaseModel):
         return TrainingPlan(**fields | {"dataset": dataset}, target_modules=None if modules is None else tuple(modules))
 
 
-class Problem(BaseModel):
-    """Why a request was not granted: what is so, and one thing to do about it."""
-
-    code: str
-    message: str
-    remedy: str
-    detail: Any = None
-
-
-# What every route may answer, and those whose errors are texts (answers.py).
-ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "Not granted"}}
-ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
-    "default": ERRORS["default"] | {"content": {"text/plain": {"schema": {"type": "string"}}}}
-}
-
-
 class Chosen(BaseModel):
     """The value of a setting that the request left to us, and why it is that."""
 
