@@ -9,6 +9,7 @@ from backend.states import State
 
 if TYPE_CHECKING:
     from backend.jobs.job import Job
+    from backend.models.downloads import Download
     from backend.preferences import Notifications
 
 ENGINE_ARRIVED = {
@@ -32,12 +33,11 @@ def of_job(job: Job) -> dict[str, Any] | None:
     return None
 
 
-def of_download(record: dict[str, Any]) -> dict[str, Any] | None:
+def of_download(record: Download) -> dict[str, Any] | None:
     """Return what to tell of a download that has ended, None if nobody need hear of it."""
     if record["state"] == DownloadState.COMPLETED:
         return _notification("completion", "Download complete", f"{record['model_id']} is on this machine.", "normal")
-    if record["state"] == DownloadState.FAILED:
-        error = record["error"]
+    if record["state"] == DownloadState.FAILED and (error := record["error"]) is not None:
         return _notification("error", "Download failed", f"{error['message']}. {error['remedy']}", "high")
     return None
 

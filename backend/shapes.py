@@ -8,20 +8,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from backend.models.card import ModelCard
-
-
-class LocalModels(BaseModel):
-    """Models of this machine."""
-
-    models: list[ModelCard]
-
-
-class FoundModels(LocalModels):
-    """Models of this machine and of the hub, if that is `online`."""
-
-    online: bool
-
 
 class SmartDefaults(BaseModel):
     """Hyper-parameters and what they will cost: MiB, hours, per cent. The app does sums with all of the numbers."""

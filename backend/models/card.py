@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """What is known of a model; None and empty where nobody said. `parameters` in millions, `size_mb` in MiB."""
+
+    __pydantic_config__: ClassVar = {"json_schema_serialization_defaults_required": True}  # they are told as well
 
     model_id: str
     author: str
@@ -24,10 +26,6 @@ class ModelCard:
     license: str | None = None
     path: str | None = None
     registry: str = "huggingface"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the card as JSON values."""
-        return {**vars(self), "tags": list(self.tags)}
 
     def matches(self, query: str) -> bool:
         """Tell whether every word of a query is in the model's id, tags or architecture."""
