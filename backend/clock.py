@@ -3,23 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from backend.annotations import DateTime
 
-
-class _DateTime:
-    """Has the API's description say of a text that it is a time."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, described: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        return {**described(schema), "format": "date-time"}
-
-
-Time = Annotated[str, _DateTime]  # in ISO 8601, with an offset
+Time = Annotated[str, DateTime]  # in ISO 8601, with its offset
 
 
 def now() -> Time:
-    """Return this moment, in milliseconds."""
+    """Return this moment in ISO 8601, in milliseconds and with its offset."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from backend.annotations import DEFAULTS_TOLD
 from backend.documents import read_object
 from backend.errors import EngineArriving
 
@@ -50,7 +51,7 @@ class Obstacle:
 class Engine:
     """What is there, and how far the rest has come; None where nobody has said how far, or what is wrong."""
 
-    __pydantic_config__: ClassVar = {"json_schema_serialization_defaults_required": True}  # they are told as well
+    __pydantic_config__: ClassVar = DEFAULTS_TOLD
 
     part: Part
     state: Arrival

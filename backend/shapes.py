@@ -26,25 +26,6 @@ class SmartDefaults(BaseModel):
     gradient_checkpointing: bool
 
 
-class DatasetShape(BaseModel):
-    """An uploaded dataset; `size` in bytes."""
-
-    id: str
-    name: str
-    path: str
-    format: str
-    size: int
-    num_samples: int
-    columns: list[str]
-    statistics: dict[str, Any]
-
-
-class DatasetList(BaseModel):
-    """Every uploaded dataset."""
-
-    datasets: list[DatasetShape]
-
-
 def answers(shape: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     """Return the `responses` of a route that answers in this shape."""
     return {200: {"model": shape}}

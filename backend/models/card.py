@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from backend.annotations import DEFAULTS_TOLD
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """What is known of a model; None and empty where nobody said. `parameters` in millions, `size_mb` in MiB."""
 
-    __pydantic_config__: ClassVar = {"json_schema_serialization_defaults_required": True}  # they are told as well
+    __pydantic_config__: ClassVar = DEFAULTS_TOLD
 
     model_id: str
     author: str

@@ -8,16 +8,20 @@ from fastapi import Depends, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
+from typing_extensions import TypedDict
 
 from backend.adapters.errors import AdapterNotMergeable
 from backend.adapters.gguf import ADAPTER_CONVERTER, find_converter
 from backend.adapters.published import zipped
+from backend.adapters.shelf import Adapter, Learnt
 from backend.documents import NAME
 from backend.errors import NameTaken
 from backend.models.local import snapshot
 from backend.models.names import HUB_ID, is_folder
+from backend.routes.deleted import Deleted
 from backend.routing import Router
 from backend.services import Services, services
+from backend.tasks.results import Converted, Merged
 
 router = Router(prefix="/api/adapters")
 
@@ -45,14 +49,36 @@ class Push(BaseModel):
     private: bool = True
 
 
+class Adapters(TypedDict):
+    """Every adapter, the newest first."""
+
+    adapters: list[Adapter]
+
+
+class ComparedAdapter(TypedDict):
+    """One of the adapters that are compared: `settings` are those of its plan in which they differ."""
+
+    id: str
+    name: str
+    version: int
+    metrics: Learnt
+    settings: dict[str, Any]
+
+
+class Comparison(TypedDict):
+    """The adapters, in the order of the question."""
+
+    adapters: list[ComparedAdapter]
+
+
 @router.get("")
-def adapters(parts: Parts) -> dict[str, Any]:
+def adapters(parts: Parts) -> Adapters:
     """List the adapters, the newest first."""
-    return {"adapters": [adapter.to_dict() for adapter in parts.adapters.all()]}
+    return {"adapters": parts.adapters.all()}
 
 
 @router.get("/compare")
-def compare(ids: Annotated[list[str], Query(min_length=1)], parts: Parts) -> dict[str, Any]:
+def compare(ids: Annotated[list[str], Query(min_length=1)], parts: Parts) -> Comparison:
     """Show how adapters were trained where they differ, and how well each learnt."""
     found = [parts.adapters.get(adapter_id) for adapter_id in ids]
     settings = sorted({name for adapter in found for name in adapter.plan})
@@ -72,20 +98,20 @@ def compare(ids: Annotated[list[str], Query(min_length=1)], parts: Parts) -> dic
 
 
 @router.get("/{adapter_id}")
-def adapter(adapter_id: str, parts: Parts) -> dict[str, Any]:
+def adapter(adapter_id: str, parts: Parts) -> Adapter:
     """Describe one adapter."""
-    return parts.adapters.get(adapter_id).to_dict()
+    return parts.adapters.get(adapter_id)
 
 
 @router.delete("/{adapter_id}")
-def delete(adapter_id: str, parts: Parts) -> dict[str, str]:
+def delete(adapter_id: str, parts: Parts) -> Deleted:
     """Remove one adapter."""
     parts.adapters.delete(adapter_id)
     return {"id": adapter_id, "status": "deleted"}
 
 
 @router.post("/{adapter_id}/merge")
-async def merge(adapter_id: str, body: Merge, parts: Parts) -> dict[str, Any]:
+async def merge(adapter_id: str, body: Merge, parts: Parts) -> Merged:
     """Work an adapter into its base model's weights, as a new model beside the others."""
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
     if not found.mergeable:
@@ -94,7 +120,7 @@ async def merge(adapter_id: str, body: Merge, parts: Parts) -> dict[str, Any]:
     if await asyncio.to_thread(destination.exists):
         raise NameTaken(str(destination))
     await asyncio.to_thread(parts.folders.models.mkdir, parents=True, exist_ok=True)
-    merged: dict[str, Any] = await parts.tasks.run(
+    merged: Merged = await parts.tasks.run(
         "merge",
         base=found.base_model,
         adapter=found.path,
@@ -105,7 +131,7 @@ async def merge(adapter_id: str, body: Merge, parts: Parts) -> dict[str, Any]:
 
 
 @router.post("/{adapter_id}/gguf")
-async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> dict[str, Any]:
+async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> Converted:
     """Write an adapter as GGUF, with a Modelfile for Ollama if it is said on which of its models."""
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
     if not found.mergeable:
@@ -116,7 +142,7 @@ async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> dict[str, Any]:
     if await asyncio.to_thread(destination.exists):
         raise NameTaken(str(destination))
     base = found.base_model if is_folder(found.base_model) else snapshot(parts.hub_cache, found.base_model)
-    converted: dict[str, Any] = await parts.tasks.run(
+    converted: Converted = await parts.tasks.run(
         "convert",
         converter=str(converter),
         adapter=found.path,

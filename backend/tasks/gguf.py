@@ -6,14 +6,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from backend.working import CannotWork
+
+if TYPE_CHECKING:
+    from backend.tasks.results import Converted
 
 GGUF = "adapter.gguf"
 
 
-def convert(*, converter: str, adapter: str, base: str, destination: str, modelfile: str | None) -> dict[str, Any]:
+def convert(*, converter: str, adapter: str, base: str, destination: str, modelfile: str | None) -> Converted:
     """Write GGUF, and a Modelfile that puts it on the Ollama model `modelfile`, to a new folder; return its files.
 
     Raises CannotWork (conversion-failed).
