@@ -25,9 +25,8 @@ def of_job(job: Job) -> dict[str, Any] | None:
     if job.state is State.COMPLETED:
         return _notification("completion", "Training complete", f"{job.plan.name} has been trained.", "normal")
     if job.state is State.FAILED:
-        error = job.error or {}
-        told = f"{job.plan.name}: {error.get('message', 'it failed')}. {error.get('remedy', '')}".strip()
-        return _notification("error", "Training failed", told, "critical")
+        why = f"{job.error['message']}. {job.error['remedy']}" if job.error else "it failed."
+        return _notification("error", "Training failed", f"{job.plan.name}: {why}", "critical")
     if job.state is State.INTERRUPTED:
         return _notification("warning", "Training interrupted", f"{job.plan.name} can be resumed.", "high")
     return None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from backend.defaults import learning_rate
+from backend.jobs.job import WaitsFor
 from backend.models.names import model_name
 from backend.training.plan import (
     RENDEZVOUS_ID,
@@ -134,5 +135,5 @@ class Started(BaseModel):
 
     job_id: str
     status: Literal["started", "queued"]
-    waiting_for: Literal["engine", "jobs"] | None = None
-    defaults: dict[str, Chosen] = Field(default_factory=dict)
+    waiting_for: WaitsFor | None
+    defaults: dict[str, Chosen]
