@@ -10,19 +10,42 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import TypedDict
+
 from backend.estimates import Workload, hours, memory_mb, rate
 from backend.methods import METHODS, method_of
+from backend.training.plan import MethodName, Precision, Quantization
 from backend.wizard import method_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backend.training.plan import MethodName
-
 BYTES_OF_A_WEIGHT = 2  # weights are published in 16 bits
 USABLE = 0.9  # of the memory: the rest is the allocator's and the display's
 LARGE = 13e9  # parameters from which the learning rate is halved
 METHOD_FIELDS = ("method", "peft_method", "algorithm")
+
+
+class SmartDefaults(TypedDict):
+    """Hyper-parameters, what they will cost (MiB, per cent of the memory, hours), and why they are what they are.
+
+    The app does sums with all of the numbers: none of them is ever null.
+    """
+
+    batch_size: int
+    gradient_accumulation_steps: int
+    effective_batch_size: int
+    learning_rate: float
+    precision: Precision
+    quantization: Quantization
+    gradient_checkpointing: bool
+    num_epochs: int
+    max_steps: int
+    estimated_memory_mb: float
+    estimated_memory_mb_by_method: dict[MethodName, float]
+    memory_utilization_percent: float
+    estimated_training_time_hours: float
+    explanations: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +109,7 @@ def number(body: Mapping[str, Any], name: str, default: float, least: float, mos
     return min(max(found, least), most) if math.isfinite(found) else default
 
 
-def smart_defaults(now: Situation) -> dict[str, Any]:
+def smart_defaults(now: Situation) -> SmartDefaults:
     """Return hyper-parameters, what they will cost, and why they are what they are."""
     work = fitting(now)
     accumulation = max(1, math.ceil(now.batch_wanted / work.batch_size))
@@ -129,7 +152,7 @@ def fitting(now: Situation) -> Workload:
         precision=precision(now.compute_capability),
     )
     # Quantization needs a GPU, and overwrites a choice of the user's: the last resort.
-    quantizations = ("none", "8bit", "4bit") if now.compute_capability else ("none",)
+    quantizations: tuple[Quantization, ...] = ("none", "8bit", "4bit") if now.compute_capability else ("none",)
     if now.method == "qlora":
         quantizations = ("4bit",)
     for quantization in quantizations:
@@ -140,7 +163,7 @@ def fitting(now: Situation) -> Workload:
     return work
 
 
-def precision(compute_capability: float | None) -> str:
+def precision(compute_capability: float | None) -> Precision:
     """Return the best number format of a device: bfloat16 needs an Ampere GPU, halves are slow without a GPU."""
     if compute_capability is None:
         return "fp32"

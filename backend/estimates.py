@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from backend.training.plan import MethodName
+    from backend.training.plan import MethodName, Precision, Quantization
 
 MIB = 1024**2
 ADAPTER_SHARE = 0.01
@@ -46,8 +46,8 @@ class Workload:
     batch_size: int
     sequence_length: float
     method: MethodName = "lora"
-    precision: str = "fp32"
-    quantization: str = "none"
+    precision: Precision = "fp32"
+    quantization: Quantization = "none"
     gradient_checkpointing: bool = False
 
 
