@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Shape = TypeVar("Shape")
+# What a route answers that gives a file, beside `response_class`.
+ZIP: dict[int | str, dict[str, Any]] = {
+    200: {"description": "A zip", "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
+}
 
 
 class Json(Response, Generic[Shape]):

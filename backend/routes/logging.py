@@ -11,7 +11,7 @@ from backend.documents import NAME
 from backend.errors import DocumentUnknown
 from backend.journal import Entry, Severity, Stats
 from backend.routes.system import describe
-from backend.routing import Router
+from backend.routing import ZIP, Router
 from backend.services import Services, services
 
 router = Router(prefix="/api/logging")
@@ -108,7 +108,7 @@ def report(parts: Parts) -> Report:
     }
 
 
-@router.get("/diagnostic-report/{report_id}", response_class=FileResponse)
+@router.get("/diagnostic-report/{report_id}", response_class=FileResponse, responses=ZIP)
 def download(report_id: str, parts: Parts) -> FileResponse:
     """Give a report that was made."""
     path = parts.folders.reports / f"{report_id}.zip"
