@@ -19,9 +19,9 @@ from backend.errors import NameTaken
 from backend.models.local import snapshot
 from backend.models.names import HUB_ID, is_folder
 from backend.routes.deleted import Deleted
-from backend.routing import Router
+from backend.routing import ZIP, Router
 from backend.services import Services, services
-from backend.tasks.results import Converted, Merged
+from backend.tasks.results import Converted, Merged, Pushed
 
 router = Router(prefix="/api/adapters")
 
@@ -154,16 +154,16 @@ async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> Converted:
 
 
 @router.post("/{adapter_id}/push")
-async def push(adapter_id: str, body: Push, parts: Parts) -> dict[str, Any]:
+async def push(adapter_id: str, body: Push, parts: Parts) -> Pushed:
     """Put an adapter on the hub, in a private repository unless asked otherwise."""
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
-    pushed: dict[str, Any] = await parts.tasks.run(
+    pushed: Pushed = await parts.tasks.run(
         "push", folder=found.path, repository=body.repository, private=body.private, message=f"Add {found.name}"
     )
     return pushed
 
 
-@router.get("/{adapter_id}/export", response_class=FileResponse)
+@router.get("/{adapter_id}/export", response_class=FileResponse, responses=ZIP)
 def export(adapter_id: str, parts: Parts) -> FileResponse:
     """Give an adapter's folder as a zip, which every tool of the field reads."""
     found = parts.adapters.get(adapter_id)

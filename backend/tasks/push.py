@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from backend.adapters.published import published
 from backend.models.hubclient import understood
 from backend.models.weights import PICKLES
 
+if TYPE_CHECKING:
+    from backend.tasks.results import Pushed
+
 LEFT_OUT = [*PICKLES, "checkpoint-*/*"]  # what others should not have to trust
 
 
-def push(*, folder: str, repository: str, private: bool, message: str) -> dict[str, Any]:
+def push(*, folder: str, repository: str, private: bool, message: str) -> Pushed:
     """Make the repository if it is not there, and commit the folder's files, without this machine's paths.
 
     Return where they are. Raises CannotWork.
