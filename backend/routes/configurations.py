@@ -21,7 +21,7 @@ Parts = Annotated[Services, Depends(services)]
 IMPORT_BYTES = 1_000_000
 
 
-class Wanted(BaseModel):
+class Sought(BaseModel):
     """What to look for: configurations with every tag, and with the text in name or description."""
 
     tags: list[str] | None = None
@@ -81,7 +81,7 @@ class KeptConfiguration(TypedDict):
 
 
 @router.post("/library/list")
-def find(wanted: Wanted, parts: Parts) -> Configurations:
+def find(wanted: Sought, parts: Parts) -> Configurations:
     """List what is kept, by name."""
     found = [document["metadata"] for document in parts.configurations.all()]
     return {"configurations": sorted((one for one in found if _matches(one, wanted)), key=lambda one: one["name"])}
@@ -164,6 +164,6 @@ def _checked(document: Any) -> SavedConfiguration:
     return taken
 
 
-def _matches(metadata: Metadata, wanted: Wanted) -> bool:
+def _matches(metadata: Metadata, wanted: Sought) -> bool:
     text = f"{metadata['name']} {metadata['description']}".lower()
     return set(wanted.tags or ()) <= set(metadata["tags"]) and (wanted.search_query or "").lower() in text

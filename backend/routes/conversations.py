@@ -18,7 +18,7 @@ router = Router(prefix="/api/inference")
 Parts = Annotated[Services, Depends(services)]
 
 
-class Said(BaseModel):
+class Saying(BaseModel):
     """One message of a conversation, which the first message makes."""
 
     conversation_id: str = Field(pattern=f"^{NAME.pattern}$")
@@ -69,7 +69,7 @@ def conversations(parts: Parts) -> list[ListedConversation]:
 
 
 @router.post("/conversation/save")
-def save(said: Said, parts: Parts) -> Saved:
+def save(said: Saying, parts: Parts) -> Saved:
     """Add a message."""
     content = said.content or ""
     message: Message = {"role": said.role, "content": content, "timestamp": now(), "model_id": said.model_id}
