@@ -10,15 +10,15 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import TypedDict
+
 from backend.estimates import MIB, PUBLISHED_BYTES, Workload, hours, memory_mb, rate
 from backend.methods import METHODS, method_of
-from backend.training.plan import PROMPT_METHODS
+from backend.training.plan import PROMPT_METHODS, MethodName, Precision, Quantization
 from backend.wizard import method_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from backend.training.plan import MethodName
 
 USABLE = 0.9  # of the memory: the rest is the allocator's and the display's
 USUAL_BATCH = 4
@@ -26,6 +26,28 @@ BATCHES = (32, 16, 8)
 STEPS_OF_AN_EPOCH = 32  # that a step of more examples than usual leaves
 LARGE = 13e9  # parameters from which the learning rate is halved
 METHOD_FIELDS = ("method", "peft_method", "algorithm")
+
+
+class SmartDefaults(TypedDict):
+    """Hyper-parameters, what they will cost (MiB, per cent of the memory, hours), and why they are what they are.
+
+    The app does sums with all of the numbers: none of them is ever null.
+    """
+
+    batch_size: int
+    gradient_accumulation_steps: int
+    effective_batch_size: int
+    learning_rate: float
+    precision: Precision
+    quantization: Quantization
+    gradient_checkpointing: bool
+    num_epochs: int
+    max_steps: int
+    estimated_memory_mb: float
+    estimated_memory_mb_by_method: dict[MethodName, float]
+    memory_utilization_percent: float
+    estimated_training_time_hours: float
+    explanations: dict[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +66,8 @@ class Situation:
     longest: float
     batch_wanted: int
     method: MethodName = "lora"
-    precision: str | None = None
-    quantization: str | None = None
+    precision: Precision | None = None
+    quantization: Quantization | None = None
     gradient_checkpointing: bool | None = None
     gradient_accumulation: int | None = None
 
@@ -96,7 +118,7 @@ def number(body: Mapping[str, Any], name: str, default: float, least: float, mos
     return min(max(found, least), most) if math.isfinite(found) else default
 
 
-def smart_defaults(now: Situation) -> dict[str, Any]:
+def smart_defaults(now: Situation) -> SmartDefaults:
     """Return hyper-parameters, what they will cost, and why they are what they are."""
     work = fitting(now)
     accumulation = max(1, math.ceil(now.batch_wanted / work.batch_size))
@@ -172,7 +194,7 @@ def fits(work: Workload, memory: float) -> bool:
     return memory_mb(work) <= USABLE * memory
 
 
-def _quantizations(now: Situation) -> tuple[str, ...]:
+def _quantizations(now: Situation) -> tuple[Quantization, ...]:
     if now.quantization is not None:
         return (now.quantization,)
     if now.method == "qlora":
@@ -187,7 +209,7 @@ def _checkpointings(now: Situation) -> tuple[bool, ...]:
     return (False,) if now.method in PROMPT_METHODS else (False, True)
 
 
-def precision(compute_capability: float | None) -> str:
+def precision(compute_capability: float | None) -> Precision:
     """Return the best number format of a device: bfloat16 needs an Ampere GPU, halves are slow without a GPU."""
     if compute_capability is None:
         return "fp32"

@@ -9,28 +9,32 @@ import re
 import shutil
 import threading
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from backend.errors import DocumentUnknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+Document = TypeVar("Document", bound="Mapping[str, Any]")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 log = logging.getLogger(__name__)
 
 
-class Shelf:
-    """A folder of documents of one kind, such as "conversation". Its methods may be called from any thread."""
+class Shelf(Generic[Document]):
+    """A folder of documents of one kind, such as "conversation". Its methods may be called from any thread.
+
+    Whatever is there is taken to have been put there: its shape is not looked at again.
+    """
 
     def __init__(self, folder: Path, kind: str) -> None:
         self._folder = folder
         self._kind = kind
         self._changing = threading.Lock()
 
-    def all(self) -> list[dict[str, Any]]:
+    def all(self) -> list[Document]:
         """Return every document, by name. One that something else has damaged is left out, and logged."""
         found = []
         for path in sorted(self._folder.glob("*.json")):
@@ -38,31 +42,31 @@ class Shelf:
             if document is None:
                 log.warning("%s is no JSON object: left out", path)
             else:
-                found.append(document)
+                found.append(cast("Document", document))
         return found
 
-    def get(self, name: str) -> dict[str, Any]:
+    def get(self, name: str) -> Document:
         """Return one document. Raises DocumentUnknown."""
         document = self.find(name)
         if document is None:
             raise DocumentUnknown(self._kind, name)
         return document
 
-    def find(self, name: str) -> dict[str, Any] | None:
+    def find(self, name: str) -> Document | None:
         """Return one document, or None if there is none of this name."""
-        return read_object(self._path(name)) if NAME.fullmatch(name) else None
+        return cast("Document | None", read_object(self._path(name))) if NAME.fullmatch(name) else None
 
-    def put(self, name: str, document: dict[str, Any]) -> None:
+    def put(self, name: str, document: Document) -> None:
         """Write a document in place of the one of this name, if there is one. Raises DocumentUnknown of a bad name."""
         path = self._path(name)
         with self._changing:
             write_whole(path, document)
 
-    def change(self, name: str, change: Callable[[dict[str, Any] | None], dict[str, Any]]) -> dict[str, Any]:
+    def change(self, name: str, change: Callable[[Document | None], Document]) -> Document:
         """Write what `change` makes of a document (None: there is none yet), and return it."""
         path = self._path(name)
         with self._changing:
-            document = change(read_object(path))
+            document = change(cast("Document | None", read_object(path)))
             write_whole(path, document)
         return document
 

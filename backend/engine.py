@@ -10,8 +10,9 @@ import asyncio
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from backend.annotations import DEFAULTS_TOLD
 from backend.documents import read_object
 from backend.errors import EngineArriving
 
@@ -49,6 +50,8 @@ class Obstacle:
 @dataclass(frozen=True, kw_only=True)
 class Engine:
     """What is there, and how far the rest has come; None where nobody has said how far, or what is wrong."""
+
+    __pydantic_config__: ClassVar = DEFAULTS_TOLD
 
     part: Part
     state: Arrival

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from backend.problem import Problem
+
 EXIT_INTERRUPTED = 130
 
 
@@ -48,7 +50,7 @@ class BackendError(Exception):
         self.path = path
         self.detail = detail
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Problem:
         """Return the one JSON shape that every error of the API has."""
         return {"code": self.code, "message": self.message, "remedy": self.remedy, "detail": self.detail}
 

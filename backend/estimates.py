@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from backend.training.plan import MethodName
+    from backend.training.plan import MethodName, Precision, Quantization
 
 MIB = 1024**2
 MIB_IN_GIB = 1024
@@ -48,8 +48,8 @@ class Workload:
     batch_size: int
     sequence_length: float
     method: MethodName = "lora"
-    precision: str = "fp32"
-    quantization: str = "none"
+    precision: Precision = "fp32"
+    quantization: Quantization = "none"
     gradient_checkpointing: bool = False
 
 

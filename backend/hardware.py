@@ -11,20 +11,76 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
+from typing_extensions import TypedDict
 
-from backend.clock import now
+from backend.clock import Time, now
 from backend.estimates import MIB_IN_GIB
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 GIB = 1024**3
 USUAL_CAPABILITY = 8.0  # of a GPU that nobody has described: from here on they compute bfloat16
 
 log = logging.getLogger(__name__)
+
+
+class Gpu(TypedDict):
+    """One of NVIDIA's GPUs: sizes in GiB, `temperature` in °C, `utilization` in per cent; null is what it hides."""
+
+    id: int
+    name: str
+    memory_total_gb: float
+    memory_available_gb: float
+    memory_used_gb: float
+    compute_capability: str
+    cuda_version: str
+    driver_version: str
+    temperature: int | None
+    utilization: int | None
+
+
+class Processor(TypedDict):
+    """The processor: its frequency in MHz, 0 where the system does not say, and its utilization in per cent."""
+
+    cores_physical: int
+    cores_logical: int
+    frequency_mhz: int
+    architecture: str
+    utilization: float
+
+
+class Memory(TypedDict):
+    """The main memory, in GiB and per cent."""
+
+    total_gb: float
+    available_gb: float
+    used_gb: float
+    percent_used: float
+
+
+class Disk(TypedDict):
+    """The disk that holds the folder `path`, in GiB and per cent."""
+
+    path: str
+    total_gb: float
+    available_gb: float
+    percent_used: float
+
+
+class Hardware(TypedDict):
+    """What the machine offers. `cuda_available` and `mps_available`: to torch as it is installed; null: it is not."""
+
+    gpus: list[Gpu]
+    cpu: Processor
+    ram: Memory
+    disk: Disk
+    platform: str
+    python_version: str
+    torch_version: str | None
+    cuda_available: bool
+    mps_available: bool
+    timestamp: Time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +92,7 @@ class Device:
     compute_capability: float | None
 
 
-def device_of(profile: Mapping[str, Any], processes: int = 1) -> Device:
+def device_of(profile: Hardware, processes: int = 1) -> Device:
     """Return what each of so many processes finds on the machine of a profile: a GPU of its own, if torch can use it.
 
     GPUs are taken from the first on, and the one with the least memory counts; main memory is shared.
@@ -50,18 +106,15 @@ def device_of(profile: Mapping[str, Any], processes: int = 1) -> Device:
     return Device(memory_mb=memory_mb, cores=cores, compute_capability=None)
 
 
-def gpu_of(profile: Mapping[str, Any], memory_gb: float) -> Device:
+def gpu_of(profile: Hardware, memory_gb: float) -> Device:
     """Return a GPU of so many GiB in the machine of a profile: like its own if it has one, else like today's."""
     own = device_of(profile)
     capability = own.compute_capability or USUAL_CAPABILITY
     return replace(own, memory_mb=memory_gb * MIB_IN_GIB, compute_capability=capability)
 
 
-def hardware_profile(folder: Path) -> dict[str, Any]:
-    """Return processors, memory, accelerators and the disk of a folder.
-
-    Sizes are in GiB, shares in per cent, temperatures in °C.
-    """
+def hardware_profile(folder: Path) -> Hardware:
+    """Return processors, memory, accelerators and the disk of a folder."""
     gpus = _gpus()
     memory = psutil.virtual_memory()
     disk = psutil.disk_usage(str(folder))
@@ -128,19 +181,19 @@ class HardwareWatch:
     def __init__(self, seconds: float, folder: Path) -> None:
         self._seconds = seconds
         self._folder = folder
-        self._profile: dict[str, Any] = {}
+        self._profile: Hardware | None = None
         self._until = 0.0
         psutil.cpu_percent()  # the first call only starts the measurement
 
-    def profile(self) -> dict[str, Any]:
+    def profile(self) -> Hardware:
         """Return a profile that is no older than the seconds given."""
-        if time.monotonic() >= self._until:
+        if self._profile is None or time.monotonic() >= self._until:
             self._profile = hardware_profile(self._folder)
             self._until = time.monotonic() + self._seconds
         return self._profile
 
 
-def _gpus() -> list[dict[str, Any]]:
+def _gpus() -> list[Gpu]:
     """Return NVIDIA's GPUs; none where there is no driver or no binding to it."""
     try:
         import pynvml
@@ -159,7 +212,7 @@ def _gpus() -> list[dict[str, Any]]:
     return [gpu for gpu in found if gpu is not None]
 
 
-def _gpu(pynvml: Any, number: int) -> dict[str, Any] | None:
+def _gpu(pynvml: Any, number: int) -> Gpu | None:
     """Return what a GPU is and does; None for one that does not answer, which nothing can be trained on."""
     try:
         return _described(pynvml, number)
@@ -168,7 +221,7 @@ def _gpu(pynvml: Any, number: int) -> dict[str, Any] | None:
         return None
 
 
-def _described(pynvml: Any, number: int) -> dict[str, Any]:
+def _described(pynvml: Any, number: int) -> Gpu:
     device = pynvml.nvmlDeviceGetHandleByIndex(number)
     memory = _memory(pynvml, device)
     major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(device)

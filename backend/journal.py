@@ -10,20 +10,57 @@ import traceback
 import zipfile
 from collections import deque
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import psutil
+from typing_extensions import TypedDict
 
-from backend.clock import now
+from backend.clock import Time, now
 from backend.documents import write_whole
 from backend.redaction import redact, redacted, without_secrets
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+Severity = Literal["low", "medium", "high", "critical"]
+
 KEPT = 500
-SEVERITY = {logging.WARNING: "medium", logging.ERROR: "high", logging.CRITICAL: "critical"}
-SEVERITIES = ("low", "medium", "high", "critical")
+SEVERITY: dict[int, Severity] = {logging.WARNING: "medium", logging.ERROR: "high", logging.CRITICAL: "critical"}
+
+
+class SystemState(TypedDict):
+    """How the machine was: shares in per cent."""
+
+    platform: str
+    cpu_usage_percent: float
+    memory_usage_percent: float
+
+
+class Entry(TypedDict):
+    """A record of the log, without secrets; `stack_trace` is empty where nothing was raised."""
+
+    timestamp: Time
+    error_message: str
+    stack_trace: str
+    error_type: str
+    severity: Severity
+    system_state: SystemState
+
+
+class BySeverity(TypedDict):
+    """How many entries there are of each severity."""
+
+    low: int
+    medium: int
+    high: int
+    critical: int
+
+
+class Stats(TypedDict):
+    """How many entries there are."""
+
+    total_logs: int
+    by_severity: BySeverity
 
 
 class Journal(logging.Handler):
@@ -31,7 +68,7 @@ class Journal(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._entries: deque[Entry] = deque(maxlen=KEPT)
         self._guard = threading.Lock()
 
     @property
@@ -50,7 +87,7 @@ class Journal(logging.Handler):
         if record.exc_info and record.exc_info[0] is not None:
             kind = record.exc_info[0].__name__
             stack = "".join(traceback.format_exception(*record.exc_info))
-        entry = {
+        entry: Entry = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "error_message": without_secrets(record.getMessage()),
             "stack_trace": without_secrets(stack),
@@ -65,7 +102,7 @@ class Journal(logging.Handler):
         with self._guard:
             self._entries.append(entry)
 
-    def entries(self, severity: str | None = None, kind: str | None = None, limit: int = KEPT) -> list[dict[str, Any]]:
+    def entries(self, severity: str | None = None, kind: str | None = None, limit: int = KEPT) -> list[Entry]:
         """Return the entries that match, the newest first."""
         with self._guard:
             found = [
@@ -75,10 +112,12 @@ class Journal(logging.Handler):
             ]
         return found[:limit]
 
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> Stats:
         """Return how many entries there are of each severity."""
         entries = self.entries()
-        counts = {name: sum(entry["severity"] == name for entry in entries) for name in SEVERITIES}
+        counts: BySeverity = {"low": 0, "medium": 0, "high": 0, "critical": 0}
+        for entry in entries:
+            counts[entry["severity"]] += 1
         return {"total_logs": len(entries), "by_severity": counts}
 
     def clear(self) -> None:

@@ -3,13 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal, NotRequired
 
-if TYPE_CHECKING:
-    from backend.training.plan import MethodName
+from typing_extensions import TypedDict
+
+from backend.training.plan import MethodName
 
 Level = Literal["very high", "high", "medium", "low"]
 Speed = Literal["fast", "medium", "slow"]
+
+
+class Parameter(TypedDict):
+    """A number, or a list of texts, that a person may choose: its default, what it may be, and what is usual."""
+
+    name: str
+    display_name: str
+    description: str
+    type: Literal["int", "float", "list"]
+    default: float | list[str]
+    min_value: NotRequired[float]
+    max_value: NotRequired[float]
+    recommended_range: NotRequired[list[float]]
+
+
+class DescribedMethod(TypedDict):
+    """A method: what it is good for and what it costs, and the parameters that a person may choose."""
+
+    id: MethodName
+    name: str
+    description: str
+    long_description: str
+    recommended: bool
+    use_cases: list[str]
+    requirements: list[str]
+    advantages: list[str]
+    disadvantages: list[str]
+    memory_efficiency: Level
+    training_speed: Speed
+    parameters: list[Parameter]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +66,7 @@ class Method:
     needs_cuda: bool = False
     recommended: bool = False
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> DescribedMethod:
         """Return the method as the app reads it."""
         return {
             "id": self.id,
@@ -54,7 +85,7 @@ class Method:
 
 
 # The app knows these four names, and no other for a list.
-_LORA_PARAMETERS: tuple[dict[str, Any], ...] = (
+_LORA_PARAMETERS: tuple[Parameter, ...] = (
     {
         "name": "r",
         "display_name": "Rank",

@@ -9,6 +9,7 @@ from backend.states import State
 
 if TYPE_CHECKING:
     from backend.jobs.job import Job
+    from backend.models.downloads import Download
     from backend.preferences import Notifications
 
 ENGINE_ARRIVED = {
@@ -24,20 +25,18 @@ def of_job(job: Job) -> dict[str, Any] | None:
     if job.state is State.COMPLETED:
         return _notification("completion", "Training complete", f"{job.plan.name} has been trained.", "normal")
     if job.state is State.FAILED:
-        error = job.error or {}
-        told = f"{job.plan.name}: {error.get('message', 'it failed')}. {error.get('remedy', '')}".strip()
-        return _notification("error", "Training failed", told, "critical")
+        why = f"{job.error['message']}. {job.error['remedy']}" if job.error else "it failed."
+        return _notification("error", "Training failed", f"{job.plan.name}: {why}", "critical")
     if job.state is State.INTERRUPTED:
         return _notification("warning", "Training interrupted", f"{job.plan.name} can be resumed.", "high")
     return None
 
 
-def of_download(record: dict[str, Any]) -> dict[str, Any] | None:
+def of_download(record: Download) -> dict[str, Any] | None:
     """Return what to tell of a download that has ended, None if nobody need hear of it."""
     if record["state"] == DownloadState.COMPLETED:
         return _notification("completion", "Download complete", f"{record['model_id']} is on this machine.", "normal")
-    if record["state"] == DownloadState.FAILED:
-        error = record["error"]
+    if record["state"] == DownloadState.FAILED and (error := record["error"]) is not None:
         return _notification("error", "Download failed", f"{error['message']}. {error['remedy']}", "high")
     return None
 

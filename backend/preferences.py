@@ -11,11 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from backend.documents import read_object, write_whole
 
+# Whatever has a default is answered as well, so that clients may rely on it.
+SETTINGS = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+
 
 class Category(BaseModel):
     """A group of settings; a name that is not among them is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = SETTINGS
 
 
 class Appearance(Category):
@@ -80,7 +83,7 @@ class Advanced(Category):
 class Preferences(BaseModel):
     """Every category."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = SETTINGS
 
     appearance: Appearance = Field(default_factory=Appearance)
     notifications: Notifications = Field(default_factory=Notifications)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from backend.estimates import Workload, hours, memory_mb, rate
 
@@ -14,6 +15,46 @@ COMFORTABLE_PARAMETERS = 7e9
 ATTENTION = ("q_proj", "v_proj")
 ATTENTION_AND_OUTPUT = ("q_proj", "k_proj", "v_proj", "o_proj")
 EVERY_PROJECTION = (*ATTENTION_AND_OUTPUT, "gate_proj", "up_proj", "down_proj")
+
+
+class Requirements(TypedDict):
+    """What a profile asks for: GPU memory in GiB, data in examples, the time of an epoch over the least of them."""
+
+    min_gpu_memory_gb: int
+    recommended_gpu_memory_gb: int
+    min_dataset_size: int
+    recommended_dataset_size: int
+    estimated_time_per_epoch_minutes: int
+
+
+class ProfileSettings(TypedDict):
+    """The settings of a profile; `max_seq_length` in tokens, `warmup_ratio` as a share of the steps."""
+
+    lora_r: int
+    lora_alpha: int
+    lora_dropout: float
+    target_modules: list[str]
+    learning_rate: float
+    num_epochs: int
+    warmup_ratio: float
+    max_seq_length: int
+    scheduler: str
+    weight_decay: float
+    max_grad_norm: float
+
+
+class DescribedProfile(TypedDict):
+    """A starting point: what it is for, what it asks for, and its settings."""
+
+    id: str
+    name: str
+    description: str
+    use_case: str
+    icon: str
+    example_use_cases: list[str]
+    tags: list[str]
+    requirements: Requirements
+    config: ProfileSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +76,7 @@ class Profile:
     dropout: float = 0.05
     scheduler: str = "cosine"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> DescribedProfile:
         """Return the profile as the app reads it."""
         return {
             "id": self.id,
@@ -61,7 +102,7 @@ class Profile:
             },
         }
 
-    def _requirements(self) -> dict[str, Any]:
+    def _requirements(self) -> Requirements:
         tokens = self.least_samples * self.max_seq_length / 2
         minutes = 60 * hours(REFERENCE_PARAMETERS, tokens, rate(REFERENCE_CAPABILITY, 0))
         return {

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, C
 from backend.datasets.statistics import Extent
 from backend.defaults import Situation, batch_defaults, examples_of_a_step, learning_rate
 from backend.hardware import Device
+from backend.jobs.job import WaitsFor
 from backend.models.names import model_name
 from backend.training.plan import (
     RENDEZVOUS_ID,
@@ -150,22 +151,6 @@ class StartTraining(BaseModel):
         return TrainingPlan(**fields)
 
 
-class Problem(BaseModel):
-    """Why a request was not granted: what is so, and one thing to do about it."""
-
-    code: str
-    message: str
-    remedy: str
-    detail: Any = None
-
-
-# What every route may answer, and those whose errors are texts (answers.py).
-ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "Not granted"}}
-ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
-    "default": ERRORS["default"] | {"content": {"text/plain": {"schema": {"type": "string"}}}}
-}
-
-
 class Chosen(BaseModel):
     """The value of a setting that the request left to us, and why it is that."""
 
@@ -181,5 +166,5 @@ class Started(BaseModel):
 
     job_id: str
     status: Literal["started", "queued"]
-    waiting_for: Literal["engine", "jobs"] | None = None
-    defaults: dict[str, Chosen] = Field(default_factory=dict)
+    waiting_for: WaitsFor | None
+    defaults: dict[str, Chosen]

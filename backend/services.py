@@ -9,6 +9,8 @@ from typing import cast
 from starlette.requests import HTTPConnection
 
 from backend.adapters.shelf import Adapters
+from backend.configurations import SavedConfiguration
+from backend.conversations import Conversation
 from backend.datasets.store import Datasets
 from backend.documents import Shelf
 from backend.engine import EngineWatch
@@ -21,6 +23,7 @@ from backend.models.downloads import Downloads
 from backend.models.hub import Hub
 from backend.models.trust import Consents
 from backend.plugins.plugins import Plugins
+from backend.presets import KeptPreset
 from backend.repeats import RepeatWatch
 from backend.settings import Settings
 from backend.tasks.process import Tasks
@@ -42,9 +45,9 @@ class Services:
     hub_cache: Path
     downloads: Downloads
     consents: Consents
-    configurations: Shelf
-    presets: Shelf
-    conversations: Shelf
+    configurations: Shelf[SavedConfiguration]
+    presets: Shelf[KeptPreset]
+    conversations: Shelf[Conversation]
     datasets: Datasets
     tasks: Tasks
     pushes: Pushes

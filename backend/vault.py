@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+from typing_extensions import TypedDict
 
 from backend.documents import read_object, write_whole
 from backend.errors import DocumentUnknown, TaskFailed
+from backend.problem import Problem
 from backend.redaction import hide
 from backend.workers import HUB_TOKEN_VARIABLE
 
@@ -27,6 +30,20 @@ KEYRING_SECONDS = 60.0  # for which a person may look for the keyring's password
 log = logging.getLogger(__name__)
 
 
+class KeptSecret(TypedDict):
+    """A secret by its name, and who keeps it: the system's keyring, or this backend until it ends."""
+
+    name: str
+    kept_in: Literal["keyring", "session"]
+
+
+class Secrets(TypedDict):
+    """Every secret's name, and why the last one that was put is not in the keyring; null if it is."""
+
+    secrets: list[KeptSecret]
+    keyring_problem: Problem | None
+
+
 class Vault:
     """Keeps secrets by name. `index` is the file of the names that the keyring has."""
 
@@ -35,7 +52,7 @@ class Vault:
         self._tasks = tasks
         self._engine = engine
         self._session: dict[str, str] = {}
-        self._why_session: dict[str, Any] | None = None
+        self._why_session: Problem | None = None
         self._changing = asyncio.Lock()
 
     async def open(self) -> None:
@@ -48,12 +65,14 @@ class Vault:
         except TaskFailed as error:
             log.warning("%s. %s", error.message, error.remedy)
 
-    async def list(self) -> dict[str, Any]:
+    async def list(self) -> Secrets:
         """Return the secrets' names and where each is kept, and why one is not in the keyring; no secret."""
         names = await asyncio.to_thread(self._names)
-        kept = dict.fromkeys(names, "keyring") | dict.fromkeys(self._session, "session")
         return {
-            "secrets": [{"name": name, "kept_in": kept[name]} for name in sorted(kept)],
+            "secrets": [
+                {"name": name, "kept_in": "session" if name in self._session else "keyring"}
+                for name in sorted({*names, *self._session})
+            ],
             "keyring_problem": self._why_session,
         }
 

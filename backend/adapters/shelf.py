@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from typing_extensions import TypedDict
+
+from backend.clock import Time  # noqa: TC001 - whoever asks for the API's description reads the class
 from backend.documents import NAME, read_object, remove
 from backend.errors import DocumentUnknown
 
@@ -18,11 +21,21 @@ WEIGHTS = "adapter_model.safetensors"
 MERGEABLE = frozenset({"LORA", "IA3"})
 
 
+class Learnt(TypedDict, total=False):
+    """How well a training went: its last losses, null where there was none, and how many steps and tokens it took."""
+
+    steps: int
+    tokens: int
+    loss: float | None
+    val_loss: float | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Adapter:
     """A finished adapter. `size` in bytes; `plan` and `metrics` are empty for one that was put here by hand.
 
-    Adapters of one name are versions of each other, from 1 on.
+    Adapters of one name are versions of each other, from 1 on. `plan` has the settings that the version which trained
+    it knew, by the names that they have in a plan of today.
     """
 
     id: str
@@ -31,15 +44,11 @@ class Adapter:
     path: str
     method: str
     base_model: str
-    created_at: str
+    created_at: Time
     size: int
     mergeable: bool
     plan: dict[str, Any]
-    metrics: dict[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the adapter as JSON values."""
-        return dict(vars(self))
+    metrics: Learnt
 
 
 class Adapters:
@@ -86,7 +95,7 @@ def describe(folder: Path) -> Adapter | None:
         size=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         mergeable=kind in MERGEABLE,
         plan=plan,
-        metrics=metrics if isinstance(metrics, dict) else {},
+        metrics=cast("Learnt", metrics) if isinstance(metrics, dict) else {},
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path, PurePath
 from typing import IO, TYPE_CHECKING, Any
 
-from backend.clock import now
+from backend.clock import Time, now
 from backend.datasets.errors import DatasetNotStored, DatasetUnknown
 from backend.datasets.rows import text_columns
 from backend.datasets.statistics import Statistics, measure
@@ -39,14 +39,11 @@ class Dataset:
     path: str
     format: str
     size: int
-    created_at: str
-    used_at: str
+    created_at: Time
+    used_at: Time
     columns: tuple[str, ...]
+    num_samples: int
     statistics: Statistics
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the dataset as JSON values, and with what the app reads of it."""
-        return {**asdict(self), "columns": list(self.columns), "num_samples": self.statistics.num_samples}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], folder: Path) -> Dataset:
@@ -55,7 +52,8 @@ class Dataset:
         known["path"] = str(folder / PurePath(values["path"]).name)
         known["used_at"] = values.get("used_at", values["created_at"])  # records of earlier versions have none
         known["columns"] = tuple(values.get("columns", ()))  # as above
-        return cls(**known, statistics=Statistics.from_dict(values["statistics"]))
+        statistics = Statistics.from_dict(values["statistics"])
+        return cls(**known, num_samples=statistics.num_samples, statistics=statistics)
 
 
 class Datasets:
@@ -82,6 +80,7 @@ class Datasets:
             if suffix == PARQUET:
                 uploaded, rows = rows, rows.with_suffix(".jsonl")
                 rows_of_parquet(uploaded, rows)
+            statistics = measure(rows)
             dataset = Dataset(
                 id=digest,
                 name=name,
@@ -91,9 +90,10 @@ class Datasets:
                 created_at=(arrived := now()),
                 used_at=arrived,
                 columns=tuple(text_columns(rows)),
-                statistics=measure(rows),
+                num_samples=statistics.num_samples,
+                statistics=statistics,
             )
-            write_whole(arriving / RECORD, dataset.to_dict())
+            write_whole(arriving / RECORD, asdict(dataset))
             return self._taken(arriving, dataset)
         except OSError as error:
             raise DatasetNotStored(self._folder, error) from error
@@ -132,7 +132,7 @@ class Datasets:
         if (known := self._find(dataset_id)) is None:
             return None
         again = replace(known, used_at=now())
-        write_whole(self._folder / dataset_id / RECORD, again.to_dict())
+        write_whole(self._folder / dataset_id / RECORD, asdict(again))
         return again
 
     def _find(self, dataset_id: str) -> Dataset | None:

@@ -8,10 +8,12 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
+
+from typing_extensions import TypedDict
 
 from backend.adapters.shelf import WEIGHTS
-from backend.clock import now
+from backend.clock import Time, now
 from backend.errors import EngineArriving
 from backend.inference.errors import ModelNotLoaded
 from backend.inference.process import LOG_NAME, LoadedModel
@@ -26,6 +28,23 @@ UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 log = logging.getLogger(__name__)
 
 
+class Loaded(TypedDict):
+    """A model that was loaded from `base_model`, in a process of its own; `model_id` is what to call it by.
+
+    `memory_usage_mb` is what its weights take, in MiB, on `device`.
+    """
+
+    model_id: str
+    base_model: str
+    adapter_path: str | None
+    use_case: str | None
+    loaded_at: Time
+    status: Literal["loaded", "unloaded"]
+    memory_usage_mb: float
+    device: str
+    pid: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """A loaded model under its alias, which is safe in a URL."""
@@ -37,7 +56,7 @@ class Entry:
     loaded_at: str
     model: LoadedModel
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Loaded:
         """Return the entry as the app reads it."""
         return {
             "model_id": self.alias,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncGenerator
 
+    from backend.problem import Problem
+
 GENERATION_SECONDS = 600.0
 LOG_NAME = "inference.log"
 REMEMBERED = 100  # answers of a model; each client saves its own soon after it came
@@ -62,7 +64,7 @@ class LoadedModel:
         self.memory_mb = 0.0
         self.device = ""
         self._answers: dict[str, str] = {}  # the last ones, by what was asked
-        self._ended: dict[str, Any] = {}
+        self._ended: Problem | None = None
 
     @classmethod
     async def start(cls, model: str, adapter: str, log: IO[bytes]) -> LoadedModel:
@@ -97,6 +99,7 @@ class LoadedModel:
         answered = False
         try:
             if not self.lives:
+                assert self._ended is not None
                 raise TaskFailed(**self._ended)
             self._ask(id=request_id, act="generate", **asdict(question))
             while (event := await events.get())["event"] == "token":
@@ -143,7 +146,7 @@ class LoadedModel:
             listener.put_nowait({"event": "failed", "error": self._ended})
 
 
-def _ended(status: int) -> dict[str, Any]:
+def _ended(status: int) -> Problem:
     """Return the error that a model's process has ended with an exit status."""
     message = f"The process that held this model has ended with status {status}"
     remedy = f"Look at the last lines of {LOG_NAME}, and load the model again."

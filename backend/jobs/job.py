@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from backend.problem import Problem
     from backend.states import State
     from backend.training.plan import TrainingPlan
+
+
+WaitsFor = Literal["engine", "jobs"]  # the rest of the runtime, or the jobs before this one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,4 +25,4 @@ class Job:
     started_at: str | None = None
     ended_at: str | None = None
     adapter_path: str | None = None
-    error: dict[str, Any] | None = None
+    error: Problem | None = None

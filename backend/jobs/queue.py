@@ -8,7 +8,7 @@ import shutil
 import uuid
 from contextlib import suppress
 from functools import partial
-from typing import IO, TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING
 
 from backend.background import in_background
 from backend.clock import now
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backend.folders import Folders
+    from backend.jobs.job import WaitsFor
     from backend.jobs.store import Store
     from backend.training.plan import TrainingPlan
 
@@ -148,7 +149,7 @@ class Queue:
             if folder.exists():
                 await asyncio.to_thread(shutil.rmtree, folder)
 
-    def waits_for(self, job: Job) -> Literal["engine", "jobs"] | None:
+    def waits_for(self, job: Job) -> WaitsFor | None:
         """Return what a job waits for: "engine", the jobs before it ("jobs"), or None if it does not wait."""
         if job.state is not State.QUEUED:
             return None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
+from backend.annotations import DEFAULTS_TOLD
 from backend.estimates import MIB, PUBLISHED_BYTES
 
 MILLION = 1e6
@@ -13,6 +14,8 @@ MILLION = 1e6
 @dataclass(frozen=True, kw_only=True)
 class ModelCard:
     """What is known of a model; None and empty where nobody said. `parameters` in millions, `size_mb` in MiB."""
+
+    __pydantic_config__: ClassVar = DEFAULTS_TOLD
 
     model_id: str
     author: str
@@ -35,10 +38,6 @@ class ModelCard:
         if self.parameters:
             return self.parameters * MILLION
         return self.size_mb * MIB / PUBLISHED_BYTES if self.size_mb else None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the card as JSON values."""
-        return {**vars(self), "tags": list(self.tags)}
 
     def matches(self, query: str) -> bool:
         """Tell whether every word of a query is in the model's id, tags or architecture."""

@@ -8,12 +8,14 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
-from backend.clock import now
+from typing_extensions import TypedDict
+
+from backend.clock import Time, now
 from backend.models.card import MILLION, ModelCard
 
 if TYPE_CHECKING:
@@ -27,6 +29,13 @@ ABSENT = {401, 403, 404}  # how the hub answers of a model that it has not, or n
 TRUE = {"1", "ON", "YES", "TRUE"}
 
 log = logging.getLogger(__name__)
+
+
+class HubStatus(TypedDict):
+    """Whether the hub answered when it was asked last, and when that was; `checking` before the first time."""
+
+    status: Literal["online", "offline", "checking"]
+    last_check: Time | None
 
 
 @dataclass(frozen=True)
@@ -80,8 +89,8 @@ class Hub:
             await self._answer("?limit=1")
         return bool(self._reached)
 
-    def status(self) -> dict[str, Any]:
-        """Return what the last question found, without asking: online, offline, or checking before the first."""
+    def status(self) -> HubStatus:
+        """Return what the last question found, without asking."""
         if self._reached is None:
             return {"status": "checking", "last_check": None}
         return {"status": "online" if self._reached else "offline", "last_check": self._asked_at}

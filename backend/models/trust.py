@@ -36,10 +36,6 @@ class Brought:
     code: tuple[str, ...]
     pickles: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return {**asdict(self), "code": list(self.code), "pickles": list(self.pickles)}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Consent:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NotRequired, cast
+
+from typing_extensions import TypedDict
 
 from backend.errors import DocumentUnknown, TaskFailed
+from backend.problem import Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +21,23 @@ CHECK_SECONDS = 60.0  # a service far away may take its time
 AT_ONCE = 2
 
 
+class Plugin(TypedDict):
+    """A connector: the package that brings it, and where that is; `secrets` are the names of those that it needs.
+
+    One with an `error` cannot be used, and may have no title and no description.
+    """
+
+    name: str
+    value: str
+    package: str
+    version: str
+    place: Literal["runtime", "folder"]
+    title: NotRequired[str]
+    description: NotRequired[str]
+    secrets: list[str]
+    error: Problem | None
+
+
 class Plugins:
     """Looks once, and again when asked to; keeps what it saw."""
 
@@ -26,9 +46,9 @@ class Plugins:
         self._tasks = tasks
         self._vault = vault
         self._looking = asyncio.Lock()
-        self._seen: list[dict[str, Any]] | None = None
+        self._seen: list[Plugin] | None = None
 
-    async def all(self, *, again: bool) -> list[dict[str, Any]]:
+    async def all(self, *, again: bool) -> list[Plugin]:
         """Return every connector, with its `error` or None. Raises EngineArriving; TaskFailed of the search itself."""
         async with self._looking:
             if again or self._seen is None:
@@ -45,18 +65,18 @@ class Plugins:
                 return str(answer)
         raise DocumentUnknown("plugin", name)
 
-    async def _look(self) -> list[dict[str, Any]]:
+    async def _look(self) -> list[Plugin]:
         free = asyncio.Semaphore(AT_ONCE)
 
-        async def described(entry: dict[str, Any]) -> dict[str, Any]:
+        async def described(entry: dict[str, Any]) -> Plugin:
             if "error" in entry:
-                return entry
+                return cast("Plugin", entry)
             try:
                 async with free:
                     said = await self._run("describe-connector", LOAD_SECONDS, name=entry["name"], value=entry["value"])
             except TaskFailed as error:
                 said = {"secrets": [], "error": error.to_dict()}
-            return {**entry, "error": None, **said}
+            return cast("Plugin", {**entry, "error": None, **said})
 
         entries = await self._run("find-connectors", LOAD_SECONDS)
         return list(await asyncio.gather(*map(described, entries)))

@@ -1,19 +1,17 @@
 """What the app asks for and this backend has none of: demos and deployments. It lists them as empty."""
 
-from typing import Any
+from backend.routing import Router
 
-from fastapi import APIRouter
-
-router = APIRouter(prefix="/api")
+router = Router(prefix="/api")
 
 
 @router.get("/gradio-demos/")
-async def demos() -> list[dict[str, Any]]:
+async def demos() -> tuple[()]:
     """List demos: this backend runs none."""
-    return []
+    return ()
 
 
 @router.get("/deployments")
-async def deployments() -> list[dict[str, Any]]:
+async def deployments() -> tuple[()]:
     """List deployments: this backend has none."""
-    return []
+    return ()

@@ -4,23 +4,27 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.background import BackgroundTask
+from typing_extensions import TypedDict
 
 from backend.adapters.errors import AdapterNotMergeable
 from backend.adapters.gguf import ADAPTER_CONVERTER
 from backend.adapters.published import zipped
+from backend.adapters.shelf import Adapter, Learnt
 from backend.documents import NAME
 from backend.errors import NameTaken
 from backend.models.local import snapshot
 from backend.models.names import HUB_ID, is_folder
+from backend.routes.deleted import Deleted
 from backend.routes.exports import converted
+from backend.routing import ZIP, Router
 from backend.services import Services, services
-from backend.tasks.pushes import Pushed
+from backend.tasks.results import Converted, Merged, Pushed
 
-router = APIRouter(prefix="/api/adapters")
+router = Router(prefix="/api/adapters")
 
 Parts = Annotated[Services, Depends(services)]
 
@@ -46,14 +50,36 @@ class Push(BaseModel):
     private: bool = True
 
 
+class Adapters(TypedDict):
+    """Every adapter, the newest first."""
+
+    adapters: list[Adapter]
+
+
+class ComparedAdapter(TypedDict):
+    """One of the adapters that are compared: `settings` are those of its plan in which they differ."""
+
+    id: str
+    name: str
+    version: int
+    metrics: Learnt
+    settings: dict[str, Any]
+
+
+class Comparison(TypedDict):
+    """The adapters, in the order of the question."""
+
+    adapters: list[ComparedAdapter]
+
+
 @router.get("")
-def adapters(parts: Parts) -> dict[str, Any]:
+def adapters(parts: Parts) -> Adapters:
     """List the adapters, the newest first."""
-    return {"adapters": [adapter.to_dict() for adapter in parts.adapters.all()]}
+    return {"adapters": parts.adapters.all()}
 
 
 @router.get("/compare")
-def compare(ids: Annotated[list[str], Query(min_length=1)], parts: Parts) -> dict[str, Any]:
+def compare(ids: Annotated[list[str], Query(min_length=1)], parts: Parts) -> Comparison:
     """Show how adapters were trained where they differ, and how well each learnt."""
     found = [parts.adapters.get(adapter_id) for adapter_id in ids]
     settings = sorted({name for adapter in found for name in adapter.plan})
@@ -73,20 +99,20 @@ def compare(ids: Annotated[list[str], Query(min_length=1)], parts: Parts) -> dic
 
 
 @router.get("/{adapter_id}")
-def adapter(adapter_id: str, parts: Parts) -> dict[str, Any]:
+def adapter(adapter_id: str, parts: Parts) -> Adapter:
     """Describe one adapter."""
-    return parts.adapters.get(adapter_id).to_dict()
+    return parts.adapters.get(adapter_id)
 
 
 @router.delete("/{adapter_id}")
-def delete(adapter_id: str, parts: Parts) -> dict[str, str]:
+def delete(adapter_id: str, parts: Parts) -> Deleted:
     """Remove one adapter."""
     parts.adapters.delete(adapter_id)
     return {"id": adapter_id, "status": "deleted"}
 
 
 @router.post("/{adapter_id}/merge")
-async def merge(adapter_id: str, body: Merge, parts: Parts) -> dict[str, Any]:
+async def merge(adapter_id: str, body: Merge, parts: Parts) -> Merged:
     """Work an adapter into its base model's weights, as a new model beside the others."""
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
     if not found.mergeable:
@@ -95,7 +121,7 @@ async def merge(adapter_id: str, body: Merge, parts: Parts) -> dict[str, Any]:
     if await asyncio.to_thread(destination.exists):
         raise NameTaken(str(destination))
     await asyncio.to_thread(parts.folders.models.mkdir, parents=True, exist_ok=True)
-    merged: dict[str, Any] = await parts.tasks.run(
+    merged: Merged = await parts.tasks.run(
         "merge",
         base=found.base_model,
         adapter=found.path,
@@ -106,14 +132,14 @@ async def merge(adapter_id: str, body: Merge, parts: Parts) -> dict[str, Any]:
 
 
 @router.post("/{adapter_id}/gguf")
-async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> dict[str, Any]:
+async def gguf(adapter_id: str, body: Gguf, parts: Parts) -> Converted:
     """Write an adapter as GGUF, with a Modelfile for Ollama if it is said on which of its models."""
     found = await asyncio.to_thread(parts.adapters.get, adapter_id)
     if not found.mergeable:
         raise AdapterNotMergeable(adapter_id, found.method)
     base = found.base_model if is_folder(found.base_model) else snapshot(parts.hub_cache, found.base_model)
     material = {"adapter": found.path, "base": str(base or found.base_model), "modelfile": body.ollama_model}
-    return dict(await converted("convert-adapter", ADAPTER_CONVERTER, body.name, parts, **material))
+    return await converted("convert-adapter", ADAPTER_CONVERTER, body.name, parts, **material)
 
 
 @router.post("/{adapter_id}/push")
@@ -123,7 +149,7 @@ async def push(adapter_id: str, body: Push, parts: Parts) -> Pushed:
     return await parts.pushes.push(Path(found.path), body.repository, f"Add {found.name}", private=body.private)
 
 
-@router.get("/{adapter_id}/export", response_class=FileResponse)
+@router.get("/{adapter_id}/export", response_class=FileResponse, responses=ZIP)
 def export(adapter_id: str, parts: Parts) -> FileResponse:
     """Give an adapter's folder as a zip, which every tool of the field reads."""
     found = parts.adapters.get(adapter_id)

@@ -3,17 +3,18 @@
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import Depends, Request
 from fastapi.responses import PlainTextResponse, Response
+from typing_extensions import TypedDict
 
-from backend.defaults import situation, smart_defaults
+from backend.defaults import SmartDefaults, situation, smart_defaults
 from backend.errors import DocumentUnknown, RequestInvalid
-from backend.methods import METHODS
-from backend.profiles import PROFILES, find
+from backend.methods import METHODS, DescribedMethod
+from backend.profiles import PROFILES, DescribedProfile, find
+from backend.routing import Router
 from backend.services import Services, services
-from backend.shapes import SmartDefaults, answers
 
-router = APIRouter(prefix="/api")
+router = Router(prefix="/api")
 
 NUMBERS = (
     *("gpu_memory_mb", "cpu_cores", "ram_gb", "compute_capability", "model_size_mb", "num_parameters", "num_samples"),
@@ -41,14 +42,26 @@ REPEATED: dict[int | str, dict[str, Any]] = {
 }
 
 
+class Profiles(TypedDict):
+    """The starting points."""
+
+    profiles: list[DescribedProfile]
+
+
+class Methods(TypedDict):
+    """The methods of fine-tuning."""
+
+    algorithms: list[DescribedMethod]
+
+
 @router.get("/profiles")
-async def profiles() -> dict[str, Any]:
+async def profiles() -> Profiles:
     """List the starting points."""
     return {"profiles": [profile.to_dict() for profile in PROFILES]}
 
 
 @router.get("/profiles/{profile_id}")
-async def profile(profile_id: str) -> dict[str, Any]:
+async def profile(profile_id: str) -> DescribedProfile:
     """Return one starting point."""
     found = find(profile_id)
     if found is None:
@@ -57,18 +70,17 @@ async def profile(profile_id: str) -> dict[str, Any]:
 
 
 @router.get("/peft/algorithms")
-async def algorithms() -> dict[str, Any]:
+async def algorithms() -> Methods:
     """List the methods of fine-tuning."""
     return {"algorithms": [method.to_dict() for method in METHODS]}
 
 
 @router.post(
     "/config/smart-defaults",
-    response_model=dict[str, Any],
     openapi_extra=SITUATION,
-    responses=answers(SmartDefaults) | REPEATED,
+    responses=REPEATED,
 )
-async def defaults(request: Request, parts: Annotated[Services, Depends(services)]) -> Response | dict[str, Any]:
+async def defaults(request: Request, parts: Annotated[Services, Depends(services)]) -> SmartDefaults | Response:
     """Return hyper-parameters for a model, a dataset and a machine; whatever is unknown may be left out or null.
 
     The page that asks does so again as soon as it has its answer, and ends this only at one that is no JSON: hence

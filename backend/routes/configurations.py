@@ -4,21 +4,24 @@ import json
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Depends, UploadFile
-from fastapi.responses import JSONResponse
+from fastapi import Body, Depends, UploadFile
 from pydantic import AfterValidator, BaseModel, Field
+from typing_extensions import TypedDict
 
 from backend.clock import now
+from backend.configurations import Metadata, SavedConfiguration
 from backend.errors import ConfigurationInvalid
+from backend.routes.deleted import Deleted
+from backend.routing import Json, Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/configurations")
+router = Router(prefix="/api/configurations")
 
 Parts = Annotated[Services, Depends(services)]
 IMPORT_BYTES = 1_000_000
 
 
-class Wanted(BaseModel):
+class Sought(BaseModel):
     """What to look for: configurations with every tag, and with the text in name or description."""
 
     tags: list[str] | None = None
@@ -43,10 +46,10 @@ class Configuration(BaseModel):
     author: str | None = None
     tags: list[str] | None = None
 
-    def saved(self) -> dict[str, Any]:
+    def saved(self) -> SavedConfiguration:
         """Return the form that is kept and exported."""
         time = now()
-        metadata = {
+        metadata: Metadata = {
             "id": uuid.uuid4().hex[:12],
             "name": self.name,
             "description": self.description,
@@ -58,48 +61,65 @@ class Configuration(BaseModel):
         return {"metadata": metadata, "configuration": self.configuration}
 
 
+class Configurations(TypedDict):
+    """What is kept of each configuration beside itself."""
+
+    configurations: list[Metadata]
+
+
+class FoundConfiguration(TypedDict):
+    """One configuration."""
+
+    data: SavedConfiguration
+
+
+class KeptConfiguration(TypedDict):
+    """A configuration, and under which id it is kept."""
+
+    id: str
+    data: SavedConfiguration
+
+
 @router.post("/library/list")
-def find(wanted: Wanted, parts: Parts) -> dict[str, Any]:
+def find(wanted: Sought, parts: Parts) -> Configurations:
     """List what is kept, by name."""
     found = [document["metadata"] for document in parts.configurations.all()]
     return {"configurations": sorted((one for one in found if _matches(one, wanted)), key=lambda one: one["name"])}
 
 
 @router.post("/library/save")
-def save(configuration: Configuration, parts: Parts) -> dict[str, Any]:
+def save(configuration: Configuration, parts: Parts) -> KeptConfiguration:
     """Keep a configuration."""
     return _keep(parts, configuration.saved())
 
 
 @router.get("/library/{configuration_id}")
-def get(configuration_id: str, parts: Parts) -> dict[str, Any]:
+def get(configuration_id: str, parts: Parts) -> FoundConfiguration:
     """Return one configuration."""
     return {"data": parts.configurations.get(configuration_id)}
 
 
 @router.delete("/library/{configuration_id}")
-def delete(configuration_id: str, parts: Parts) -> dict[str, str]:
+def delete(configuration_id: str, parts: Parts) -> Deleted:
     """Remove one configuration."""
     parts.configurations.delete(configuration_id)
     return {"id": configuration_id, "status": "deleted"}
 
 
 @router.post("/export-file")
-def export(configuration: Configuration) -> JSONResponse:
+def export(configuration: Configuration) -> Json[SavedConfiguration]:
     """Return a configuration as a file that can be imported."""
-    return JSONResponse(
-        configuration.saved(), headers={"Content-Disposition": 'attachment; filename="configuration.json"'}
-    )
+    return Json(configuration.saved(), headers={"Content-Disposition": 'attachment; filename="configuration.json"'})
 
 
 @router.post("/import")
-def import_(document: Annotated[Any, Body()], parts: Parts) -> dict[str, Any]:
+def import_(document: Annotated[Any, Body()], parts: Parts) -> KeptConfiguration:
     """Keep a configuration that was exported."""
     return _keep(parts, _checked(document))
 
 
 @router.post("/import-file")
-async def import_file(file: UploadFile, parts: Parts) -> dict[str, Any]:
+async def import_file(file: UploadFile, parts: Parts) -> KeptConfiguration:
     """Keep a configuration from a file that was exported."""
     content = await file.read(IMPORT_BYTES + 1)
     if len(content) > IMPORT_BYTES:
@@ -111,12 +131,12 @@ async def import_file(file: UploadFile, parts: Parts) -> dict[str, Any]:
     return _keep(parts, _checked(document))
 
 
-def _keep(parts: Services, document: dict[str, Any]) -> dict[str, Any]:
+def _keep(parts: Services, document: SavedConfiguration) -> KeptConfiguration:
     parts.configurations.put(document["metadata"]["id"], document)
     return {"id": document["metadata"]["id"], "data": document}
 
 
-def _checked(document: Any) -> dict[str, Any]:
+def _checked(document: Any) -> SavedConfiguration:
     """Return an exported configuration under an id of our own. Raises ConfigurationInvalid."""
     if not isinstance(document, dict):
         raise ConfigurationInvalid("it is no JSON object")
@@ -137,11 +157,13 @@ def _checked(document: Any) -> dict[str, Any]:
         author=metadata["author"] if isinstance(metadata.get("author"), str) else None,
         tags=[tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else None,
     ).saved()
-    kept = ("training_results", "hardware_requirements")
-    taken["metadata"] |= {name: metadata[name] for name in kept if isinstance(metadata.get(name), dict)}
+    if isinstance(results := metadata.get("training_results"), dict):
+        taken["metadata"]["training_results"] = results
+    if isinstance(requirements := metadata.get("hardware_requirements"), dict):
+        taken["metadata"]["hardware_requirements"] = requirements
     return taken
 
 
-def _matches(metadata: dict[str, Any], wanted: Wanted) -> bool:
+def _matches(metadata: Metadata, wanted: Sought) -> bool:
     text = f"{metadata['name']} {metadata['description']}".lower()
     return set(wanted.tags or ()) <= set(metadata["tags"]) and (wanted.search_query or "").lower() in text

@@ -4,19 +4,23 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import Body, Depends, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from typing_extensions import TypedDict
 
 from backend.datasets.errors import DatasetInUse, DatasetNotStored, UploadTooLarge
 from backend.datasets.statistics import preview
+from backend.datasets.store import Dataset
 from backend.errors import RequestInvalid
+from backend.routes.deleted import Deleted
+from backend.routing import Router
 from backend.services import Services, services
-from backend.shapes import DatasetList, DatasetShape, answers
+from backend.tasks.results import TokenCounts
 
-router = APIRouter(prefix="/api/datasets")
+router = Router(prefix="/api/datasets")
 
 Parts = Annotated[Services, Depends(services)]
 UPLOAD_BYTES = 4 * 1024**3
@@ -37,8 +41,22 @@ UPLOAD = {
 }
 
 
-@router.post("/upload", openapi_extra=UPLOAD, responses=answers(DatasetShape))
-async def upload(request: Request, parts: Parts) -> dict[str, Any]:
+class Datasets(TypedDict):
+    """Every uploaded dataset, the last one first."""
+
+    datasets: list[Dataset]
+
+
+class Preview(TypedDict):
+    """Some of a dataset's examples as texts, from the one of number `start` on, counted from 0."""
+
+    id: str
+    start: int
+    examples: list[str]
+
+
+@router.post("/upload", openapi_extra=UPLOAD)
+async def upload(request: Request, parts: Parts) -> Dataset:
     """Take a .jsonl, .json, .csv, .txt or .parquet file, if it can be trained on."""
     file = await _received(request)
     try:
@@ -49,22 +67,21 @@ async def upload(request: Request, parts: Parts) -> dict[str, Any]:
             asyncio.run_coroutine_threadsafe(task, loop).result()
 
         name = file.filename or "dataset"
-        dataset = await asyncio.to_thread(parts.datasets.add, file.file, name, rows_of_parquet)
+        return await asyncio.to_thread(parts.datasets.add, file.file, name, rows_of_parquet)
     finally:
         await file.close()
-    return dataset.to_dict()
 
 
-@router.get("", responses=answers(DatasetList))
-def datasets(parts: Parts) -> dict[str, Any]:
+@router.get("")
+def datasets(parts: Parts) -> Datasets:
     """List the uploaded datasets, the last one first."""
-    return {"datasets": [dataset.to_dict() for dataset in parts.datasets.all()]}
+    return {"datasets": parts.datasets.all()}
 
 
-@router.get("/{dataset_id}", responses=answers(DatasetShape))
-def dataset(dataset_id: str, parts: Parts) -> dict[str, Any]:
+@router.get("/{dataset_id}")
+def dataset(dataset_id: str, parts: Parts) -> Dataset:
     """Describe one dataset, with its statistics."""
-    return parts.datasets.get(dataset_id).to_dict()
+    return parts.datasets.get(dataset_id)
 
 
 @router.get("/{dataset_id}/preview")
@@ -73,21 +90,22 @@ def preview_of(
     parts: Parts,
     start: Annotated[int, Query(ge=0)] = 0,
     count: Annotated[int, Query(ge=1, le=100)] = 3,
-) -> dict[str, Any]:
+) -> Preview:
     """Return some examples as text."""
     path = Path(parts.datasets.get(dataset_id).path)
     return {"id": dataset_id, "start": start, "examples": preview(path, start, count)}
 
 
 @router.post("/{dataset_id}/tokens")
-async def tokens(dataset_id: str, model: Annotated[str, Body(embed=True, min_length=1)], parts: Parts) -> Any:
+async def tokens(dataset_id: str, model: Annotated[str, Body(embed=True, min_length=1)], parts: Parts) -> TokenCounts:
     """Count the tokens that the examples have for a model."""
     found = await asyncio.to_thread(parts.datasets.get, dataset_id)
-    return await parts.tasks.run("count-tokens", model=model, dataset=found.path)
+    counts: TokenCounts = await parts.tasks.run("count-tokens", model=model, dataset=found.path)
+    return counts
 
 
 @router.delete("/{dataset_id}")
-async def delete(dataset_id: str, parts: Parts) -> dict[str, str]:
+async def delete(dataset_id: str, parts: Parts) -> Deleted:
     """Remove a dataset that no job will need any more."""
     path = Path((await asyncio.to_thread(parts.datasets.get, dataset_id)).path)
     for job in await parts.queue.jobs():

@@ -2,15 +2,19 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
+from fastapi import Depends, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
 
+from backend.models.downloads import Download
 from backend.models.names import HUB_ID
+from backend.routes.deleted import Deleted
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter()
+router = Router()
 
 Parts = Annotated[Services, Depends(services)]
 REVISION = r"^[A-Za-z0-9_][\w.-]{0,99}$"
@@ -24,38 +28,44 @@ class Wanted(BaseModel):
     pickle: bool = False
 
 
+class Downloads(TypedDict):
+    """Every download, the last started first."""
+
+    downloads: list[Download]
+
+
 @router.post("/api/models/download")
-async def download(wanted: Wanted, parts: Parts) -> dict[str, Any]:
+async def download(wanted: Wanted, parts: Parts) -> Download:
     """Begin to fetch a model; answer when it is known how much there is to fetch, or why it cannot be."""
     return await parts.downloads.start(wanted.model_id, wanted.revision, pickle=wanted.pickle)
 
 
 @router.get("/api/models/downloads")
-async def downloads(parts: Parts) -> dict[str, Any]:
+async def downloads(parts: Parts) -> Downloads:
     """List downloads, the last started first: bytes, rate in bytes a second, seconds left, file by file."""
     return {"downloads": await parts.downloads.all()}
 
 
 @router.get("/api/models/downloads/{download_id}")
-async def look(download_id: str, parts: Parts) -> dict[str, Any]:
+async def look(download_id: str, parts: Parts) -> Download:
     """Return one download."""
     return await parts.downloads.get(download_id)
 
 
 @router.post("/api/models/downloads/{download_id}/cancel")
-async def cancel(download_id: str, parts: Parts) -> dict[str, Any]:
+async def cancel(download_id: str, parts: Parts) -> Download:
     """End a download; what has arrived is kept."""
     return await parts.downloads.cancel(download_id)
 
 
 @router.post("/api/models/downloads/{download_id}/resume")
-async def resume(download_id: str, parts: Parts) -> dict[str, Any]:
+async def resume(download_id: str, parts: Parts) -> Download:
     """Go on with a download where it ended."""
     return await parts.downloads.resume(download_id)
 
 
 @router.delete("/api/models/downloads/{download_id}")
-async def forget(download_id: str, parts: Parts) -> dict[str, str]:
+async def forget(download_id: str, parts: Parts) -> Deleted:
     """Forget a download. The model stays."""
     await parts.downloads.delete(download_id)
     return {"id": download_id, "status": "deleted"}

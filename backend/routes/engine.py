@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from backend.engine import Engine
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/api/engine")

@@ -5,19 +5,19 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from pydantic import BaseModel, Field
-from typing_extensions import TypedDict
 
 from backend.adapters.gguf import MODEL_CONVERTER, find_converter
 from backend.documents import NAME
 from backend.errors import DocumentUnknown, NameTaken
 from backend.models.local import local_model
 from backend.models.names import HUB_ID
+from backend.routing import Router
 from backend.services import Services, services
-from backend.tasks.pushes import Pushed
+from backend.tasks.results import Converted, Pushed
 
-router = APIRouter(prefix="/api/models/local")
+router = Router(prefix="/api/models/local")
 
 Parts = Annotated[Services, Depends(services)]
 
@@ -34,13 +34,6 @@ class ModelPush(BaseModel):
 
     repository: str = Field(pattern=HUB_ID)
     private: bool = True
-
-
-class Converted(TypedDict):
-    """A folder, and the sizes of its files in bytes."""
-
-    path: str
-    files: dict[str, int]
 
 
 @router.post("/{name}/gguf")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+from typing_extensions import TypedDict
+
+from backend.clock import Time
 from backend.states import State
 from backend.training.events import Changed, Evaluated, Event, Failed, Note, Progress, Saved
 
@@ -21,11 +24,42 @@ STATUS = {
 }
 
 
+class Measured(TypedDict, total=False):
+    """What is not there could not be measured, or not yet."""
+
+    grad_norm: float
+    samples_per_second: float
+    val_loss: float
+    val_perplexity: float
+    cpu_utilization: float
+    ram_used: int
+
+
+class Metrics(Measured):
+    """A logged step. Times in seconds since the worker began, memory in bytes, shares in per cent, temperatures in °C.
+
+    `throughput` is in tokens a second. What the driver says has one value a GPU. Validations are the last that were
+    done. What is not required could not be measured, or not yet, where it is missing.
+    """
+
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    throughput: float
+    timestamp: Time
+    elapsed_time: float
+    estimated_time_remaining: float
+    gpu_utilization: list[int]
+    gpu_temperature: list[int]
+    gpu_memory_used: list[int]
+
+
 def frames(event: Event) -> list[dict[str, Any]]:
     """Return the WebSocket messages of an event, in both dialects that the app's monitors speak."""
     match event:
         case Progress():
-            return [_update(event), _metrics(event)]
+            return [_update(event), {"type": "metrics", "data": metrics(event)}]
         case Evaluated():
             return [{"type": "training_update", "data": {"step": event.step, "valLoss": event.loss}}]
         case Note():
@@ -61,7 +95,8 @@ def _update(event: Progress) -> dict[str, Any]:
     }
 
 
-def _metrics(event: Progress) -> dict[str, Any]:
+def metrics(event: Progress) -> Metrics:
+    """Return a logged step as the API tells it."""
     optional = {
         "grad_norm": event.grad_norm,
         "samples_per_second": event.samples_per_second,
@@ -70,20 +105,18 @@ def _metrics(event: Progress) -> dict[str, Any]:
         "cpu_utilization": event.cpu,
         "ram_used": event.ram,
     }
+    measured = {name: value for name, value in optional.items() if value is not None}
     return {
-        "type": "metrics",
-        "data": {
-            "step": event.step,
-            "epoch": event.epoch,
-            "loss": event.loss,
-            "learning_rate": event.learning_rate,
-            "throughput": event.tokens_per_second,
-            "timestamp": event.time,
-            "elapsed_time": event.elapsed,
-            "estimated_time_remaining": event.remaining,
-            "gpu_utilization": list(event.gpu_utilization),
-            "gpu_temperature": list(event.gpu_temperature),
-            "gpu_memory_used": list(event.gpu_memory_used),
-            **{name: value for name, value in optional.items() if value is not None},
-        },
+        "step": event.step,
+        "epoch": event.epoch,
+        "loss": event.loss,
+        "learning_rate": event.learning_rate,
+        "throughput": event.tokens_per_second,
+        "timestamp": event.time,
+        "elapsed_time": event.elapsed,
+        "estimated_time_remaining": event.remaining,
+        "gpu_utilization": list(event.gpu_utilization),
+        "gpu_temperature": list(event.gpu_temperature),
+        "gpu_memory_used": list(event.gpu_memory_used),
+        **cast("Measured", measured),
     }

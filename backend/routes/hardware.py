@@ -1,20 +1,20 @@
 """What the machine offers for training."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends
 
+from backend.hardware import Hardware
+from backend.routing import Json, Router
 from backend.services import Services, services
-from backend.shapes import Hardware, answers
 
-router = APIRouter()
+router = Router()
 
 PROFILE_SECONDS = 5
 
 
-@router.get("/api/hardware", responses=answers(Hardware))
-@router.get("/api/hardware/profile", responses=answers(Hardware))
-def profile(response: Response, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+@router.get("/api/hardware")
+@router.get("/api/hardware/profile")
+def profile(parts: Annotated[Services, Depends(services)]) -> Json[Hardware]:
     """Describe processors, memory, accelerators and the disk that holds the data folder."""
-    response.headers["Cache-Control"] = f"max-age={PROFILE_SECONDS}"
-    return parts.hardware.profile()
+    return Json(parts.hardware.profile(), headers={"Cache-Control": f"max-age={PROFILE_SECONDS}"})

@@ -6,18 +6,20 @@ from collections.abc import Coroutine
 from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Depends, Request, Response, WebSocket, WebSocketDisconnect
+from fastapi import Depends, Request, Response, WebSocket, WebSocketDisconnect
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, model_validator
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
+from typing_extensions import TypedDict
 
 from backend.errors import BackendError, RequestInvalid
-from backend.inference.models import require_folders
+from backend.inference.models import Loaded, require_folders
 from backend.inference.process import Answer, LoadedModel, Question
 from backend.models.names import model_name
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/inference")
+router = Router(prefix="/api/inference")
 
 Parts = Annotated[Services, Depends(services)]
 Result = TypeVar("Result")
@@ -65,8 +67,31 @@ class Generate(BaseModel):
         return Question(**self.model_dump(exclude={"model_id"}), adapter=adapter)
 
 
+class LoadedModels(TypedDict):
+    """The models that can answer, the first loaded first."""
+
+    models: list[Loaded]
+
+
+class Generated(TypedDict):
+    """What a model answered, in how many tokens and how long."""
+
+    model_id: str
+    response: str
+    tokens_generated: int
+    generation_time_seconds: float
+    tokens_per_second: float
+
+
+class Compared(TypedDict):
+    """What the base model answers alone, and with its adapter."""
+
+    base: Generated
+    adapter: Generated
+
+
 @router.post("/load")
-async def load(body: Load, parts: Parts) -> dict[str, Any]:
+async def load(body: Load, parts: Parts) -> Loaded:
     """Load a model into a process of its own; `model_id` of the answer is what to call it by.
 
     Waits for the rest of the engine while that arrives: GET /api/engine says how far it has come. That a folder is
@@ -81,19 +106,19 @@ async def load(body: Load, parts: Parts) -> dict[str, Any]:
 
 
 @router.get("/models/loaded")
-async def loaded(parts: Parts) -> dict[str, Any]:
+async def loaded(parts: Parts) -> LoadedModels:
     """List the models that can answer."""
     return {"models": [entry.to_dict() for entry in parts.inference.loaded()]}
 
 
 @router.post("/models/{model_id:path}/unload")
-async def unload(model_id: str, parts: Parts) -> dict[str, Any]:
+async def unload(model_id: str, parts: Parts) -> Loaded:
     """End a model's process, which frees all its memory."""
-    return (await parts.inference.unload(model_id)).to_dict() | {"status": "unloaded"}
+    return {**(await parts.inference.unload(model_id)).to_dict(), "status": "unloaded"}
 
 
-@router.post("/generate", response_model=dict[str, Any])
-async def generate(body: Generate, request: Request, parts: Parts) -> dict[str, Any] | Response:
+@router.post("/generate")
+async def generate(body: Generate, request: Request, parts: Parts) -> Generated | Response:
     """Generate, and answer when it is done; a client that goes away cancels."""
     try:
         answer = await _unless_gone(request.receive, _whole(parts.inference.get(body.model_id).model, body.question()))
@@ -102,8 +127,8 @@ async def generate(body: Generate, request: Request, parts: Parts) -> dict[str, 
     return _told(body.model_id, answer)
 
 
-@router.post("/compare", response_model=dict[str, Any])
-async def compare(body: Generate, request: Request, parts: Parts) -> dict[str, Any] | Response:
+@router.post("/compare")
+async def compare(body: Generate, request: Request, parts: Parts) -> Compared | Response:
     """Generate twice: by the base model alone, and with its adapter. A client that goes away cancels."""
     entry = parts.inference.get(body.model_id)
     if not entry.adapter:
@@ -191,7 +216,7 @@ async def _whole(model: LoadedModel, question: Question) -> Answer:
     raise AssertionError("a generation ends with an answer or an error")
 
 
-def _told(model_id: str, answer: Answer) -> dict[str, Any]:
+def _told(model_id: str, answer: Answer) -> Generated:
     return {
         "model_id": model_id,
         "response": answer.text,

@@ -3,10 +3,11 @@
 import asyncio
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
 from backend.compatibility import Compatibility, compatibility
 from backend.documents import remove
@@ -16,10 +17,10 @@ from backend.models.card import ModelCard
 from backend.models.errors import ModelInUse, ModelMissing, ModelNotFound, ModelSizeUnknown
 from backend.models.local import local_model, local_models, repository
 from backend.models.names import is_folder, model_name
+from backend.routing import Router
 from backend.services import Services, services
-from backend.shapes import FoundModels, LocalModels, answers
 
-router = APIRouter(prefix="/api/models")
+router = Router(prefix="/api/models")
 
 Parts = Annotated[Services, Depends(services)]
 LIMIT = 20
@@ -34,26 +35,70 @@ class Search(BaseModel):
     limit: int | None = Field(default=LIMIT, ge=1, le=100)
 
 
-@router.get("/popular/text-generation", responses=answers(FoundModels))
-async def popular(parts: Parts, limit: Annotated[int, Query(ge=1, le=100)] = LIMIT) -> dict[str, Any]:
+class LocalModels(TypedDict):
+    """Models of this machine."""
+
+    models: list[ModelCard]
+
+
+class FoundModels(TypedDict):
+    """Models of this machine, and of the hub if that is `online`."""
+
+    models: list[ModelCard]
+    online: bool
+
+
+class Naming(TypedDict):
+    """What a model is called, and by whom it is."""
+
+    model_name: str
+    author: str
+
+
+class FetchedModel(TypedDict):
+    """A model that was fetched from the hub, in its commit `revision`; `size_mb` in MiB. What is kept never expires."""
+
+    model_id: str
+    registry: str
+    cached_at: None
+    expires_at: None
+    revision: str
+    size_mb: float | None
+    metadata: Naming
+
+
+class FetchedModels(TypedDict):
+    """Every model that was fetched from the hub."""
+
+    cached_models: list[FetchedModel]
+
+
+class DeletedModels(TypedDict):
+    """The models that were removed."""
+
+    deleted: list[str]
+
+
+@router.get("/popular/text-generation")
+async def popular(parts: Parts, limit: Annotated[int, Query(ge=1, le=100)] = LIMIT) -> FoundModels:
     """List this machine's models and those that most people fetch; offline, this machine's alone."""
     return await _find(parts, "", limit)
 
 
-@router.post("/search", responses=answers(FoundModels))
-async def search(wanted: Search, parts: Parts) -> dict[str, Any]:
+@router.post("/search")
+async def search(wanted: Search, parts: Parts) -> FoundModels:
     """List models of this machine and of the hub that match; offline, this machine's alone."""
     return await _find(parts, wanted.query or "", wanted.limit or LIMIT)
 
 
-@router.get("/local", responses=answers(LocalModels))
-def local(parts: Parts) -> dict[str, Any]:
+@router.get("/local")
+def local(parts: Parts) -> LocalModels:
     """List the models of this machine."""
-    return {"models": [card.to_dict() for card in _local(parts)]}
+    return {"models": _local(parts)}
 
 
 @router.get("/cache")
-def cache(parts: Parts) -> dict[str, Any]:
+def cache(parts: Parts) -> FetchedModels:
     """List the models that were fetched from the hub."""
     fetched = (card for card in _local(parts) if not Path(card.model_id).is_absolute())
     return {
@@ -73,7 +118,7 @@ def cache(parts: Parts) -> dict[str, Any]:
 
 
 @router.delete("/cache")
-async def empty_cache(parts: Parts) -> dict[str, Any]:
+async def empty_cache(parts: Parts) -> DeletedModels:
     """Remove every model that was fetched from the hub, if none of them is in use."""
     fetched = [one["model_id"] for one in (await asyncio.to_thread(cache, parts))["cached_models"]]
     for model_id in fetched:
@@ -84,13 +129,13 @@ async def empty_cache(parts: Parts) -> dict[str, Any]:
 
 
 @router.delete("/cache/{model_id:path}")
-async def delete_cached(model_id: str, parts: Parts) -> dict[str, Any]:
+async def delete_cached(model_id: str, parts: Parts) -> DeletedModels:
     """Remove a model that was fetched from the hub, and what a cancelled download left of it."""
     return await _delete(model_id, parts.hub_cache, repository(parts.hub_cache, model_id).name, parts)
 
 
 @router.delete("/local/{name}")
-async def delete_local(name: str, parts: Parts) -> dict[str, Any]:
+async def delete_local(name: str, parts: Parts) -> DeletedModels:
     """Remove a model from the folder of models."""
     return await _delete(str(parts.folders.models / name), parts.folders.models, name, parts)
 
@@ -118,16 +163,16 @@ async def compatible(candidate: Candidate, parts: Parts) -> Compatibility:
 
 
 @router.get("/{model_id:path}")
-async def model(model_id: str, parts: Parts) -> dict[str, Any]:
+async def model(model_id: str, parts: Parts) -> ModelCard:
     """Return one model, of this machine or of the hub."""
     found = await _find(parts, model_id, 100)
     for card in found["models"]:
-        if card["model_id"] == model_id:
-            return dict(card)
+        if card.model_id == model_id:
+            return card
     raise DocumentUnknown("model", model_id)
 
 
-async def _delete(model: str, parent: Path, name: str, parts: Services) -> dict[str, Any]:
+async def _delete(model: str, parent: Path, name: str, parts: Services) -> DeletedModels:
     """Remove a model's folder, which is named by a client and may not lie elsewhere, nor be the parent itself."""
     folder = parent / name
     if not FOLDER.fullmatch(name) or not await asyncio.to_thread(folder.is_dir):
@@ -148,12 +193,12 @@ async def _require_unused(model: str, parts: Services) -> None:
         raise ModelInUse(model, "it is being downloaded")
 
 
-async def _find(parts: Services, query: str, limit: int) -> dict[str, Any]:
+async def _find(parts: Services, query: str, limit: int) -> FoundModels:
     here = [card for card in await asyncio.to_thread(_local, parts) if card.matches(query)]
     there = await parts.hub.search(query, limit)
     known = {card.model_id for card in here}
     models = [*here, *(card for card in there or () if card.model_id not in known)]
-    return {"models": [card.to_dict() for card in models[:limit]], "online": there is not None}
+    return {"models": models[:limit], "online": there is not None}
 
 
 async def _published(model: str, parts: Services) -> ModelCard:

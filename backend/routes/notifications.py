@@ -4,15 +4,16 @@ import asyncio
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
+from fastapi import Depends, WebSocket, WebSocketDisconnect
 
 from backend import notifications
 from backend.background import in_background
 from backend.errors import RequestError
 from backend.preferences import read
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter()
+router = Router()
 
 EVERYTHING = "all"
 CLOSE_UNKNOWN = 4404

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 from typing_extensions import TypedDict
 
+from backend.routing import Router
 from backend.services import Services, services
 from backend.tasks.pushes import PushProgress
 
-router = APIRouter(prefix="/api/pushes")
+router = Router(prefix="/api/pushes")
 
 Parts = Annotated[Services, Depends(services)]
 

@@ -1,14 +1,16 @@
 """Secrets that the user trusts this backend with: the hub's token, and those of connectors. Told to nobody."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 from pydantic import BaseModel, Field, SecretStr
 
 from backend.documents import NAME
+from backend.routing import Router
 from backend.services import Services, services
+from backend.vault import Secrets
 
-router = APIRouter(prefix="/api/secrets")
+router = Router(prefix="/api/secrets")
 
 Parts = Annotated[Services, Depends(services)]
 Name = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]
@@ -21,20 +23,20 @@ class Secret(BaseModel):
 
 
 @router.get("")
-async def secrets(parts: Parts) -> dict[str, Any]:
+async def secrets(parts: Parts) -> Secrets:
     """List the names of secrets, and whether the system's keyring or only this session keeps each."""
     return await parts.vault.list()
 
 
 @router.put("/{name}")
-async def keep(name: Name, secret: Secret, parts: Parts) -> dict[str, Any]:
+async def keep(name: Name, secret: Secret, parts: Parts) -> Secrets:
     """Keep a secret; `hub-token` is the hub's."""
     await parts.vault.put(name, secret.value.get_secret_value())
     return await parts.vault.list()
 
 
 @router.delete("/{name}")
-async def forget(name: Name, parts: Parts) -> dict[str, Any]:
+async def forget(name: Name, parts: Parts) -> Secrets:
     """Forget a secret."""
     await parts.vault.delete(name)
     return await parts.vault.list()

@@ -2,36 +2,52 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends
+from fastapi import Body, Depends
 from pydantic import ValidationError
+from typing_extensions import TypedDict
 
 from backend import preferences
 from backend.errors import SettingsInvalid
 from backend.logs import log_from
 from backend.preferences import Preferences, merged
+from backend.routing import Router
 from backend.services import Services, services
 
-router = APIRouter(prefix="/api/settings")
+router = Router(prefix="/api/settings")
 
 Parts = Annotated[Services, Depends(services)]
 
 
+class Settings(TypedDict):
+    """Every setting, as it is now."""
+
+    success: Literal[True]
+    settings: Preferences
+
+
+class ExportedSettings(TypedDict):
+    """Every setting, as a JSON text that can be imported."""
+
+    success: Literal[True]
+    settings_json: str
+
+
 @router.get("")
-def read(parts: Parts) -> dict[str, Any]:
+def read(parts: Parts) -> Settings:
     """Return every setting."""
     return _answer(preferences.read(parts.folders.settings))
 
 
 @router.put("/category")
-def change(category: Annotated[str, Body()], values: Annotated[dict[str, Any], Body()], parts: Parts) -> dict[str, Any]:
+def change(category: Annotated[str, Body()], values: Annotated[dict[str, Any], Body()], parts: Parts) -> Settings:
     """Change some settings of one category."""
     return _keep(parts, lambda kept: merged(kept, category, values))
 
 
 @router.post("/reset")
-def reset(parts: Parts, category: str | None = None) -> dict[str, Any]:
+def reset(parts: Parts, category: str | None = None) -> Settings:
     """Return one category, or every one, to its defaults."""
     if category is None:
         return _keep(parts, lambda _: Preferences())
@@ -41,7 +57,7 @@ def reset(parts: Parts, category: str | None = None) -> dict[str, Any]:
 
 
 @router.get("/export/json")
-def export(parts: Parts) -> dict[str, Any]:
+def export(parts: Parts) -> ExportedSettings:
     """Return every setting as a JSON text, to be kept in a file."""
     return {
         "success": True,
@@ -50,12 +66,12 @@ def export(parts: Parts) -> dict[str, Any]:
 
 
 @router.post("/import")
-def import_(settings_json: Annotated[str, Body(embed=True)], parts: Parts) -> dict[str, Any]:
+def import_(settings_json: Annotated[str, Body(embed=True)], parts: Parts) -> Settings:
     """Take over what was exported; settings that it leaves out return to their defaults."""
     return _keep(parts, lambda _: Preferences.model_validate_json(settings_json))
 
 
-def _keep(parts: Services, changed: Callable[[Preferences], Preferences]) -> dict[str, Any]:
+def _keep(parts: Services, changed: Callable[[Preferences], Preferences]) -> Settings:
     try:
         kept = preferences.change(parts.folders.settings, changed)
     except ValidationError as error:
@@ -65,5 +81,5 @@ def _keep(parts: Services, changed: Callable[[Preferences], Preferences]) -> dic
     return _answer(kept)
 
 
-def _answer(kept: Preferences) -> dict[str, Any]:
-    return {"success": True, "settings": kept.model_dump()}
+def _answer(kept: Preferences) -> Settings:
+    return {"success": True, "settings": kept}

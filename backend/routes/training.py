@@ -3,31 +3,83 @@
 import asyncio
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
-from fastapi.responses import JSONResponse
+from fastapi import Depends, WebSocket, WebSocketDisconnect
+from typing_extensions import TypedDict
 
 from backend.background import in_background
+from backend.clock import Time
 from backend.datasets.statistics import Extent, extent
 from backend.datasets.store import ID as DATASET_ID
 from backend.errors import RequestError
-from backend.hardware import device_of
+from backend.hardware import Hardware, device_of
 from backend.jobs.errors import ProcessesNotPossible, QuantizationNeedsCuda
-from backend.jobs.job import Job
+from backend.jobs.job import Job, WaitsFor
 from backend.jobs.queue import Queue
 from backend.models.local import local_model, require_file
 from backend.models.names import is_folder
-from backend.routes.frames import frames
+from backend.problem import Problem
+from backend.routes.frames import Metrics, frames, metrics
+from backend.routing import Json, Router
 from backend.schemas import Chosen, Started, StartTraining
 from backend.services import Services, services
+from backend.states import State
 from backend.training.events import Changed, Evaluated, Event, Progress, replayed
 from backend.training.plan import TrainingPlan
 
-router = APIRouter()
+router = Router()
 
 REPLAYED_STEPS = 1000
 CLOSE_NO_SUCH_JOB = 4404
+
+
+class Summary(TypedDict):
+    """A job: what it trains on what, how it is, and if it has ended, how. Its model and dataset as they were asked for.
+
+    `waiting_for` is what a queued job waits for, null of any other.
+    """
+
+    job_id: str
+    name: str
+    state: State
+    waiting_for: WaitsFor | None
+    model: str
+    dataset: str
+    created_at: Time
+    started_at: Time | None
+    ended_at: Time | None
+    adapter_path: str | None
+    error: Problem | None
+
+
+class Jobs(TypedDict):
+    """All jobs, the newest first."""
+
+    jobs: list[Summary]
+
+
+class Validation(TypedDict):
+    """The loss on the examples that are kept for validation, after a step."""
+
+    step: int
+    val_loss: float
+    val_perplexity: float
+
+
+class DescribedJob(Summary):
+    """A job with its plan, every logged step, and every validation."""
+
+    plan: TrainingPlan
+    metrics: list[Metrics]
+    validation: list[Validation]
+
+
+class DeletedJob(TypedDict):
+    """The job is forgotten."""
+
+    job_id: str
+    status: Literal["deleted"]
 
 
 @router.post("/api/training/start")
@@ -45,13 +97,13 @@ async def start(body: StartTraining, parts: Annotated[Services, Depends(services
 
 
 @router.get("/api/training/list")
-async def jobs(parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+async def jobs(parts: Annotated[Services, Depends(services)]) -> Jobs:
     """List all jobs, the newest first."""
     return {"jobs": [_summary(job, parts.queue) for job in reversed(await parts.queue.jobs())]}
 
 
-@router.get("/api/training/{job_id}", response_model=dict[str, Any])
-async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> JSONResponse:
+@router.get("/api/training/{job_id}")
+async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> Json[DescribedJob]:
     """Describe one job: its state, plan, every logged step, and how it ended."""
     found = await parts.queue.job(job_id)
     told = [event for _, event in await parts.queue.events(job_id)]
@@ -59,25 +111,25 @@ async def job(job_id: str, parts: Annotated[Services, Depends(services)]) -> JSO
 
 
 @router.post("/api/training/{job_id}/stop")
-async def stop(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+async def stop(job_id: str, parts: Annotated[Services, Depends(services)]) -> Summary:
     """Ask a job to stop; a running one finishes its step and saves a checkpoint first."""
     return _summary(await parts.queue.stop(job_id), parts.queue)
 
 
 @router.post("/api/training/{job_id}/pause")
-async def pause(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+async def pause(job_id: str, parts: Annotated[Services, Depends(services)]) -> Summary:
     """Ask a job to stop for the time being, with a checkpoint to go on from."""
     return _summary(await parts.queue.pause(job_id), parts.queue)
 
 
 @router.post("/api/training/{job_id}/resume")
-async def resume(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+async def resume(job_id: str, parts: Annotated[Services, Depends(services)]) -> Summary:
     """Queue a paused, stopped, interrupted or failed job again; it goes on from its last checkpoint."""
     return _summary(await parts.queue.resume(job_id), parts.queue)
 
 
 @router.delete("/api/training/{job_id}")
-async def delete(job_id: str, parts: Annotated[Services, Depends(services)]) -> dict[str, Any]:
+async def delete(job_id: str, parts: Annotated[Services, Depends(services)]) -> DeletedJob:
     """Forget a job that does not run, its log and its checkpoints. Its adapter stays."""
     await parts.queue.delete(job_id)
     return {"job_id": job_id, "status": "deleted"}
@@ -171,7 +223,7 @@ def _dataset(named: str, parts: Services) -> tuple[Path, Extent]:
     return Path(named), extent(Path(named))
 
 
-def _require_processes(count: int, machine: dict[str, Any]) -> None:
+def _require_processes(count: int, machine: Hardware) -> None:
     """Raise ProcessesNotPossible unless each of so many processes would have a GPU, or a core, of its own."""
     if machine["platform"] != "Linux":
         reason = (
@@ -185,26 +237,27 @@ def _require_processes(count: int, machine: dict[str, Any]) -> None:
         raise ProcessesNotPossible(count, f"this machine has {there} {what}", f"Choose {there} at most.")
 
 
-def _described(found: Job, queue: Queue, events: list[Event]) -> JSONResponse:
+def _described(found: Job, queue: Queue, events: list[Event]) -> Json[DescribedJob]:
     """Return a job and what it told, as text: a hundred thousand steps would hold up the event loop for seconds."""
     told = replayed(events)
-    steps = [event for event in told if isinstance(event, Progress)]
-    validations = [event for event in told if isinstance(event, Evaluated)]
-    history = {
-        "plan": found.plan.to_dict(),
-        "metrics": [frame["data"] for step in steps for frame in frames(step) if frame["type"] == "metrics"],
+    described: DescribedJob = {
+        **_summary(found, queue),
+        "plan": found.plan,
+        "metrics": [metrics(event) for event in told if isinstance(event, Progress)],
         "validation": [
-            {"step": one.step, "val_loss": one.loss, "val_perplexity": one.perplexity} for one in validations
+            {"step": event.step, "val_loss": event.loss, "val_perplexity": event.perplexity}
+            for event in told
+            if isinstance(event, Evaluated)
         ],
     }
-    return JSONResponse(_summary(found, queue) | history)
+    return Json(described)
 
 
-def _summary(job: Job, queue: Queue) -> dict[str, Any]:
+def _summary(job: Job, queue: Queue) -> Summary:
     return {
         "job_id": job.id,
         "name": job.plan.name,
-        "state": job.state.value,
+        "state": job.state,
         "waiting_for": queue.waits_for(job),
         "model": job.plan.model,
         "dataset": str(job.plan.dataset),

@@ -5,18 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from backend.tasks.arriving import arriving
 from backend.working import CannotWork
+
+if TYPE_CHECKING:
+    from backend.tasks.results import Converted
 
 ADAPTER = "adapter.gguf"
 MODEL = "model.gguf"
 
 
-def convert_adapter(
-    *, converter: str, adapter: str, base: str, destination: str, modelfile: str | None
-) -> dict[str, Any]:
+def convert_adapter(*, converter: str, adapter: str, base: str, destination: str, modelfile: str | None) -> Converted:
     """Write GGUF, and a Modelfile that puts it on the Ollama model `modelfile`, to a new folder; return its files.
 
     Raises CannotWork (conversion-failed).
@@ -25,7 +26,7 @@ def convert_adapter(
     return _converted([converter, adapter, "--base", base], ADAPTER, words, Path(destination))
 
 
-def convert_model(*, converter: str, model: str, destination: str, modelfile: bool) -> dict[str, Any]:
+def convert_model(*, converter: str, model: str, destination: str, modelfile: bool) -> Converted:
     """Write GGUF, and a Modelfile for it if that is wanted, to a new folder; return its files.
 
     Raises CannotWork (conversion-failed).
@@ -34,7 +35,7 @@ def convert_model(*, converter: str, model: str, destination: str, modelfile: bo
     return _converted([converter, model], MODEL, words, Path(destination))
 
 
-def _converted(command: list[str], name: str, modelfile: str | None, target: Path) -> dict[str, Any]:
+def _converted(command: list[str], name: str, modelfile: str | None, target: Path) -> Converted:
     with arriving(target) as partial:
         _run(command, partial / name)
         if modelfile is not None:

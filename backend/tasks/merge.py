@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backend.models.loading import load_model, load_tokenizer
 from backend.tasks.arriving import arriving
 from backend.working import CannotWork, first_line
 
+if TYPE_CHECKING:
+    from backend.tasks.results import Merged
+
 MODELFILE = "FROM .\n"  # Ollama reads a folder of safetensors
 
 
-def merge(*, base: str, adapter: str, destination: str, modelfile: bool) -> dict[str, object]:
+def merge(*, base: str, adapter: str, destination: str, modelfile: bool) -> Merged:
     """Write the base model with the adapter worked into its weights to a new folder; return how large it is.
 
     With `modelfile`, the folder is ready for `ollama create NAME -f Modelfile`. Raises CannotWork.

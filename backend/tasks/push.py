@@ -9,7 +9,7 @@ import time
 from contextlib import ExitStack
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backend.adapters.published import published
 from backend.models.hubclient import understood
@@ -18,11 +18,13 @@ from backend.models.weights import PICKLES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backend.tasks.results import Pushed
+
 LEFT_OUT = [*PICKLES, "checkpoint-*/*"]  # what others should not have to trust
 TOLD_SECONDS = 0.2
 
 
-def push(*, folder: str, repository: str, private: bool, message: str, tell: Callable[..., None]) -> dict[str, Any]:
+def push(*, folder: str, repository: str, private: bool, message: str, tell: Callable[..., None]) -> Pushed:
     """Make the repository if it is not there, and commit the folder's files, without this machine's paths.
 
     Return where they are; `tell` how many bytes are `done` of the `total`. Raises CannotWork.

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from typing_extensions import TypedDict
 
-from backend.clock import now
+from backend.clock import Time, now
 from backend.errors import DocumentUnknown, RequestError, TaskFailed
+from backend.problem import Problem
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from backend.tasks.process import Tasks
+    from backend.tasks.results import Pushed
 
 REMEMBERED = 100  # pushes, those that have ended too
 
@@ -28,19 +30,10 @@ class PushProgress(TypedDict):
     state: Literal["running", "completed", "cancelled", "failed"]
     done: int
     total: int | None
-    started_at: str
-    ended_at: str | None
+    started_at: Time
+    ended_at: Time | None
     commit: str | None
-    error: dict[str, Any] | None
-
-
-class Pushed(TypedDict):
-    """Where something is on the hub."""
-
-    repository: str
-    url: str
-    commit: str
-    private: bool
+    error: Problem | None
 
 
 class Pushes:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from backend.annotations import DEFAULTS_TOLD
 
 Precision = Literal["fp32", "bf16", "fp16"]
 Quantization = Literal["none", "8bit", "4bit"]
@@ -27,6 +29,8 @@ class TrainingPlan:
     of `batch_size`. Several machines meet at `rdzv_endpoint`, HOST:PORT, an address of this one, under `rdzv_id`,
     which of None is the job's own.
     """
+
+    __pydantic_config__: ClassVar = DEFAULTS_TOLD
 
     name: str
     model: str

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from backend.adapters.shelf import Learnt
     from backend.training.plan import TrainingPlan
 
 MB = 1e6
@@ -152,7 +153,7 @@ def _length(plan: TrainingPlan, base: Any, tell: Callable[[Event], None]) -> int
     return length
 
 
-def _metrics(trainer: Any) -> dict[str, Any]:
+def _metrics(trainer: Any) -> Learnt:
     """Return how well the training went: its last losses, and how many steps and tokens it took."""
     history = trainer.state.log_history
     return {

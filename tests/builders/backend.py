@@ -47,9 +47,16 @@ class Backend:
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
     def call(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request with the token; `headers` given here replace those of the same name."""
+        """Send a request with the token; `headers` given here replace those of the same name.
+
+        Whatever is answered has to be as the API's description says.
+        """
+        from tests.builders.description import require_described
+
         headers = self.headers | options.pop("headers", {})
-        return httpx.request(method, f"http://{self.host}{path}", headers=headers, timeout=DEADLINE, **options)
+        answer = httpx.request(method, f"http://{self.host}{path}", headers=headers, timeout=DEADLINE, **options)
+        require_described(answer)
+        return answer
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.call("GET", path, **options)

@@ -30,6 +30,7 @@ def dataset(number: int, size: int, days: float) -> Dataset:
         created_at=used,
         used_at=used,
         columns=(),
+        num_samples=STATISTICS.num_samples,
         statistics=STATISTICS,
     )
 

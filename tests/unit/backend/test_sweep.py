@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
@@ -20,22 +19,20 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from backend.app import create_app
 from tests.builders.backend import DEADLINE, Backend, running_backend
+from tests.builders.description import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import schemathesis
     from schemathesis.schemas import APIOperation
-
-    from backend.services import Services
 
     Operation = APIOperation[Any, Any, Any, Any]
 
 EXAMPLES = 25
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-DESCRIPTION = create_app(cast("Services", None)).openapi()  # which routes there are does not depend on what they do
-SCHEMA = schemathesis.openapi.from_dict(DESCRIPTION).exclude(path="/api/shutdown")
+SCHEMA = schema().exclude(path="/api/shutdown")
 OPERATIONS: list[Operation] = [found.ok() for found in SCHEMA.get_all_operations() if isinstance(found, Ok)]
 TAKE_ANYTHING = {"/api/configurations/import", "/api/config/smart-defaults"}
 WITH_RULES = [one for one in OPERATIONS if one.body and one.path not in TAKE_ANYTHING]
