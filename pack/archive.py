@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from launcher.platforms import Platform
     from pack.progress import Progress
     from pack.source import Source
+    from pack.tools import Tool
 
 # What the backend cannot do without: their versions stand in the manifest, and verify imports them.
 CRITICAL = ("python", "pytorch", "transformers", "peft", "fastapi", "uvicorn")
@@ -56,6 +57,7 @@ def build_archive(
     find_core: Callable[[Sequence[Source]], frozenset[str]],
     progress: Progress,
     stub_needs: Sequence[str] = (),
+    stub_tools: Sequence[Tool] = (),
     level: int = LEVEL,
     part_size: int = PART_SIZE,
 ) -> Manifest:
@@ -64,7 +66,7 @@ def build_archive(
     `lock` is the lock's sha256, `created_at` a time of UTC, `cache` holds bytecode between builds, `machine_folders`
     are places that exist on this machine alone and must not occur in any entry, `leave_out` returns the sources that
     travel, `find_core` names the paths that come first, `stub_needs` what the stub asks of the system beyond the
-    packages, in their words.
+    packages, in their words, `stub_tools` what it has in it beside them.
 
     Raises SpecInvalid, PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft,
     SourceChanged, ProgramFailed.
@@ -112,8 +114,8 @@ def build_archive(
         )
         text = json.dumps(manifest.to_dict(), indent=1) + "\n"
         (unfinished / MANIFEST_NAME).write_text(text, encoding="utf-8", newline="\n")
-        write_sbom(unfinished, manifest, packages)
-        write_licenses(unfinished, packages)
+        write_sbom(unfinished, manifest, packages, stub_tools)
+        write_licenses(unfinished, packages, stub_tools)
     return manifest
 
 

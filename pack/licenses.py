@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pack.tools import Tool
+
 LICENSES_NAME = "licenses"
 _WITHOUT_NAME = "packages-without-files.txt"
 _TEXT = re.compile(r"(licen[sc]e|copying|notice|authors|copyright|third.?party.?notices)[^/]*$", re.IGNORECASE)
@@ -60,8 +62,11 @@ def texts_of(record: Mapping[str, Any]) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def write_licenses(folder: Path, packages: Sequence[Mapping[str, Any]]) -> None:
-    """Copy the licence files of each package to `folder/licenses/NAME-VERSION`, and list the packages without any."""
+def write_licenses(folder: Path, packages: Sequence[Mapping[str, Any]], tools: Sequence[Tool] = ()) -> None:
+    """Copy the licence files of each package to `folder/licenses/NAME-VERSION`, and list the packages without any.
+
+    Those of the stub's tools go to `folder/licenses/launcher/NAME-VERSION`.
+    """
     place = folder / LICENSES_NAME
     place.mkdir()
     without = []
@@ -70,7 +75,16 @@ def write_licenses(folder: Path, packages: Sequence[Mapping[str, Any]]) -> None:
             shutil.copytree(texts, folder / place_of(record), copy_function=shutil.copyfile)
         else:
             without.append(f"{record['name']} {record['version']}: {record.get('license') or 'it names no licence'}\n")
+    for tool in tools:
+        (folder / place_of_tool(tool)).mkdir(parents=True)
+        for name, path in tool.texts.items():
+            shutil.copyfile(path, folder / place_of_tool(tool) / name)
     (place / _WITHOUT_NAME).write_text("".join(without), encoding="utf-8", newline="\n")
+
+
+def place_of_tool(tool: Tool) -> str:
+    """Return where the licence files of one of the stub's tools lie among the resources."""
+    return f"{LICENSES_NAME}/launcher/{tool.name}-{tool.version}"
 
 
 def place_of(record: Mapping[str, Any]) -> str:

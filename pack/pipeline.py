@@ -28,6 +28,7 @@ from pack.solve import solve
 from pack.sourcedate import now, source_date
 from pack.stage import stage
 from pack.stub import build_stub, needs_of_tools
+from pack.tools import tools
 from pack.verify import verify
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
         cache=workspace.bytecode,
         machine_folders=machine_folders(workspace.build),
         stub_needs=needs_of_tools(workspace.platform),
+        stub_tools=tools(),
         leave_out=lambda sources: _prune(workspace, sources),
         find_core=lambda sources: find_core(workspace.prefix, sources, workspace.platform),
         progress=progress,

@@ -19,20 +19,26 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.utils import parse_wheel_filename
 
-from pack.licenses import place_of, texts_of
+from pack.licenses import place_of, place_of_tool, texts_of
 from pack.records import public_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from launcher.manifest import Manifest
+    from pack.tools import Tool
 
 SBOM_NAME = "sbom.json"
 _PRODUCT = "peft-studio-engine"
 
 
-def write_sbom(folder: Path, manifest: Manifest, packages: Iterable[Mapping[str, Any]]) -> None:
-    """Write sbom.json for the packages whose records these are; the same runtime gives the same bytes."""
+def write_sbom(
+    folder: Path, manifest: Manifest, packages: Iterable[Mapping[str, Any]], tools: Iterable[Tool] = ()
+) -> None:
+    """Write sbom.json for the packages whose records these are, and the stub's tools.
+
+    The same runtime, made with the same tools, gives the same bytes.
+    """
     product = Component(name=_PRODUCT, version=manifest.version, type=ComponentType.APPLICATION, bom_ref=_PRODUCT)
     # The name of this document is the runtime's: a random one would make each build another.
     bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_OID, manifest.runtime))
@@ -42,7 +48,9 @@ def write_sbom(folder: Path, manifest: Manifest, packages: Iterable[Mapping[str,
     for record in packages:
         components[record["name"]] = _component(record, manifest.channel)
         bom.components.add(components[record["name"]])
-    bom.register_dependency(product, components.values())
+    of_stub = [_of_stub(tool) for tool in tools]
+    bom.components.update(of_stub)
+    bom.register_dependency(product, [*components.values(), *of_stub])
     for record in packages:
         names = {line.split()[0] for line in record.get("depends", ())}
         bom.register_dependency(components[record["name"]], [components[n] for n in sorted(names & components.keys())])
@@ -65,6 +73,19 @@ def _component(record: Mapping[str, Any], channel: str) -> Component:
         external_references=_references(public_address(str(record.get("url", ""))), about),
         pedigree=_pedigree(about.get("extra") or {}),
         properties=[Property(name=f"{_PRODUCT}:{key}", value=value) for key, value in _remarks(record)],
+    )
+
+
+def _of_stub(tool: Tool) -> Component:
+    purl = PackageURL("pypi", None, tool.name, tool.version)
+    return Component(
+        name=tool.name,
+        version=tool.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=purl.to_string(),
+        purl=purl,
+        licenses=[LicenseFactory().make_from_string(tool.license)] if tool.license else (),
+        properties=[Property(name=f"{_PRODUCT}:license-files", value=place_of_tool(tool))],
     )
 
 

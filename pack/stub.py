@@ -15,6 +15,7 @@ from pack.archive import machine_folders
 from pack.elf import blank, least_glibc, set_rpath
 from pack.errors import ProgramFailed
 from pack.folder import replaced
+from pack.tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +35,6 @@ gc.enable()
 run()
 """
 _RELEASE = 'VERSION = "{version}"\nMANIFEST_SHA256 = "{digest}"\n'
-# Of this process's environment, where a build prefix has neither: what freezes, and what the launcher imports.
-_TOOLS = ("pyinstaller", "zstandard")
 
 
 def build_stub(
@@ -93,7 +92,7 @@ def _freeze(sources: Path, work: Path, python: Path) -> None:
 def _run(command: Sequence[str | Path], work: Path, what: str) -> None:
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(dict.fromkeys(str(distribution(name).locate_file("")) for name in _TOOLS)),
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(str(distribution(name).locate_file("")) for name in TOOLS)),
         # What is in a build prefix travels.
         "PYTHONDONTWRITEBYTECODE": "1",
         # Both make two freezes of the same sources give the same files.
@@ -110,7 +109,7 @@ def _run(command: Sequence[str | Path], work: Path, what: str) -> None:
 
 def _key(sources: Path, digest: str, release: str) -> str:
     """Return a name for what a stub is made of; the manifest's digest stands for the build prefix too."""
-    tools = [(name, version(name)) for name in _TOOLS]
+    tools = [(name, version(name)) for name in TOOLS]
     key = hashlib.sha256(f"{digest} {release} {tools}".encode() + Path(__file__).read_bytes() + _SPEC.read_bytes())
     for path in sorted((sources / "launcher").rglob("*.py")):
         key.update(path.relative_to(sources).as_posix().encode() + b"\0" + path.read_bytes())

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from pack.licenses import write_licenses
 from pack.sbom import write_sbom
+from pack.tools import tools
 from tests.builders.sources import SMALL_MANIFEST
 
 if TYPE_CHECKING:
@@ -94,6 +97,20 @@ def test_who_needs_whom_is_told_of_packages_that_are_inside(tmp_path: Path, pack
     needs = {row["ref"]: row.get("dependsOn", []) for row in document["dependencies"]}
     a, b = (component["bom-ref"] for component in document["components"])
     assert needs == {a: [b], b: [], document["metadata"]["component"]["bom-ref"]: [a, b]}
+
+
+def test_what_the_launcher_is_made_with_is_there_beside_the_packages(tmp_path: Path, packages: list[Any]) -> None:
+    write_sbom(tmp_path, SMALL_MANIFEST, packages, tools())
+    write_licenses(tmp_path, [], tools())
+    text = (tmp_path / "sbom.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    found = {component["name"]: component for component in json.loads(text)["components"]}
+    assert found.keys() == {"a", "b", "pyinstaller", "zstandard"}
+    assert found["zstandard"]["purl"] == f"pkg:pypi/zstandard@{version('zstandard')}"
+    assert found["zstandard"]["licenses"] == [{"license": {"id": "BSD-3-Clause"}}]
+    assert "special exception" in found["pyinstaller"]["licenses"][0]["license"]["name"]
+    for name, file in (("pyinstaller", "COPYING.txt"), ("zstandard", "LICENSE")):
+        assert (tmp_path / remarks(found[name])["license-files"] / file).stat().st_size > 1000
 
 
 def test_the_document_is_what_the_format_asks_for(tmp_path: Path, packages: list[Any]) -> None:

@@ -200,7 +200,7 @@ def test_threads_are_as_many_as_cores_or_as_fit_into_the_memory(level: int) -> N
     assert threads_for(level, FRAME_SIZE, 2) == 2
     context = compression(level, FRAME_SIZE, FRAME_SIZE)
     threads = threads_for(level, FRAME_SIZE, 256)
-    assert threads * (context.estimated_compression_context_size() + 2 * FRAME_SIZE) < 320 * 1024 * 1024
+    assert threads * (context.estimated_compression_context_size() + 2 * FRAME_SIZE) < 288 * 1024 * 1024
 
 
 class IdlePool:
