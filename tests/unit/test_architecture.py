@@ -164,3 +164,9 @@ def test_only_the_machines_own_corner_asks_which_system_this_is() -> None:
 )
 def test_only_the_edges_of_the_launcher_touch(owner: str, name: str, edges: set[str]) -> None:
     assert {path.stem for path in modules("launcher") if uses(path, owner, name)} <= edges
+
+
+def test_what_tests_share_lies_among_the_builders() -> None:
+    for path in modules("tests"):
+        if path.name.startswith("test_"):
+            assert {name.split(".")[1] for name in imports(path) if name.startswith("tests.")} <= {"builders"}, path

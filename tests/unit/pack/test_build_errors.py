@@ -15,6 +15,7 @@ from pack import pipeline
 from pack.__main__ import main
 from pack.pipeline import Act
 from tests.builders.repodata import write_conda_forge
+from tests.builders.staged import make_bench, packages
 
 if TYPE_CHECKING:
     from pack.progress import Progress
@@ -76,8 +77,6 @@ def test_packages_that_no_channel_has_are_all_listed_each_with_its_line(
 def test_a_verification_that_fails_names_what_was_found_and_what_was_expected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tests.unit.pack.test_verify import make_bench, packages
-
     bench = make_bench(tmp_path, packages(version="0.1"))
     place = bench.project / "dist" / Platform.current()
     place.mkdir(parents=True)
