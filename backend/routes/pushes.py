@@ -26,12 +26,6 @@ async def pushes(parts: Parts) -> Listed:
     return {"pushes": parts.pushes.all()}
 
 
-@router.get("/{push_id}")
-async def look(push_id: str, parts: Parts) -> PushProgress:
-    """Return one push."""
-    return parts.pushes.get(push_id)
-
-
 @router.post("/{push_id}/cancel")
 async def cancel(push_id: str, parts: Parts) -> PushProgress:
     """End a push. What had arrived at the hub belongs to no commit."""

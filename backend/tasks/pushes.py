@@ -91,15 +91,11 @@ class Pushes:
         """Return the pushes, the last started first."""
         return list(reversed(self._pushes.values()))
 
-    def get(self, push_id: str) -> PushProgress:
-        """Return one push. Raises DocumentUnknown."""
-        if push_id not in self._pushes:
-            raise DocumentUnknown("push", push_id)
-        return self._pushes[push_id]
-
     def cancel(self, push_id: str) -> PushProgress:
         """End a push, if it still runs. Raises DocumentUnknown."""
-        push = self.get(push_id)
+        push = self._pushes.get(push_id)
+        if push is None:
+            raise DocumentUnknown("push", push_id)
         if (working := self._working.get(push_id)) is not None:
             push["state"] = "cancelled"
             working.cancel()

@@ -116,7 +116,7 @@ def test_a_push_tells_how_far_it_is_and_can_be_cancelled_and_done_again(runtime_
         assert 0 < under_way["done"] < size
         assert backend.post(f"/api/pushes/{under_way['id']}/cancel").json()["state"] == "cancelled"
         assert pushing.result(DEADLINE).json()["code"] == "push-cancelled"
-        assert backend.get(f"/api/pushes/{under_way['id']}").json()["ended_at"]
+        assert last()["ended_at"]
         assert hub.repositories[f"{OWNER}/mine"].files == {}
         hub.goes_on.set()
         pushed = push().json()
