@@ -12,6 +12,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 
 from backend.answers import is_text
+from backend.guard import OPEN_PATH
 from backend.problem import Problem
 from backend.routing import Json
 from backend.version import version
@@ -21,15 +22,16 @@ if TYPE_CHECKING:
 
     from starlette.routing import BaseRoute
 
+TOKEN = "token"  # noqa: S105 - what the description calls it
 # What every route may answer, and those whose errors are texts (answers.py).
 ERRORS: dict[int | str, dict[str, Any]] = {"default": {"model": Problem, "description": "Not granted"}}
 ERRORS_AS_TEXT: dict[int | str, dict[str, Any]] = {
-    "default": ERRORS["default"] | {"content": {"text/plain": {"schema": {"type": "string"}}}}
+    "default": {"description": "Not granted", "content": {"text/plain": {"schema": {"type": "string"}}}}
 }
 
 
 def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
-    """Return the description of these routes by OpenAPI 3.1; WebSockets are none of its business."""
+    """Return the description of these routes by OpenAPI 3.1, which has no place for WebSockets (docs/api.md)."""
     described = APIRouter()
     for route in routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
@@ -40,9 +42,12 @@ def describe(routes: Iterable[BaseRoute]) -> dict[str, Any]:
                 response_model=answer_of(route),
                 response_class=route.response_class,
                 responses=(ERRORS_AS_TEXT if is_text(route.path) else ERRORS) | route.responses,
-                openapi_extra=route.openapi_extra,
+                openapi_extra={"security": [] if route.path == OPEN_PATH else [{TOKEN: []}]}
+                | (route.openapi_extra or {}),
             )
-    return get_openapi(title="PEFT Studio", version=version(), routes=described.routes)
+    description = get_openapi(title="PEFT Studio", version=version(), routes=described.routes)
+    description["components"]["securitySchemes"] = {TOKEN: {"type": "http", "scheme": "bearer"}}
+    return description
 
 
 def answer_of(route: APIRoute) -> Any:

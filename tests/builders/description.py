@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import schemathesis
+from pydantic_core import to_json
 
 from backend.app import description
 
@@ -68,6 +70,14 @@ def operation_at(method: str, path: str) -> Operation | None:
                 found: Operation = schema()[template][method.lower()]
                 return found
     return None
+
+
+def answer(path: str, body: Any) -> httpx.Response:
+    """Return what a client of `path` gets, if all is well, of a route that answers `body`."""
+    told = httpx.Response(200, content=to_json(body), request=httpx.Request("GET", f"http://127.0.0.1{path}"))
+    told.headers["Content-Type"] = "application/json"
+    told.elapsed = timedelta()
+    return told
 
 
 def require_described(answer: httpx.Response) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from schemathesis.core.failures import FailureGroup
 from schemathesis.openapi.checks import JsonSchemaError
@@ -15,7 +13,7 @@ from schemathesis.openapi.checks import JsonSchemaError
 from backend.app import description
 from backend.presets import KeptPreset, Preset
 from tests.builders.backend import run
-from tests.builders.description import closed, operation_at, require_described, schemas_of
+from tests.builders.description import answer, closed, operation_at, require_described, schemas_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,9 +37,9 @@ FREE = {
 
 def good_answers(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the schemas of what a route answers when all is well."""
-    for status, answer in operation["responses"].items():
+    for status, described in operation["responses"].items():
         if status.startswith("2"):
-            for content in answer["content"].values():
+            for content in described["content"].values():
                 yield content["schema"]
 
 
@@ -88,6 +86,12 @@ def test_every_shape_of_an_answer_says_what_it_is_under_a_name_of_its_own() -> N
     assert not [name for name in components if "__" in name.removeprefix("Body_") and not name.startswith("Body_")]
 
 
+def test_every_route_but_health_wants_the_token() -> None:
+    assert description()["components"]["securitySchemes"] == {"token": {"type": "http", "scheme": "bearer"}}
+    without = [label for label, operation in OPERATIONS.items() if operation["security"] != [{"token": []}]]
+    assert without == ["GET /api/health"]
+
+
 def test_the_kept_preset_has_every_field_of_a_preset() -> None:
     assert KeptPreset.__required_keys__ == Preset.model_fields.keys() | {"id", "created_at", "updated_at"}
 
@@ -103,12 +107,6 @@ def test_nothing_is_described_before_somebody_asks() -> None:
     )
 
 
-def answer(body: Any, path: str = "/api/health", status: int = 200) -> httpx.Response:
-    told = httpx.Response(status, json=body, request=httpx.Request("GET", f"http://127.0.0.1{path}"))
-    told.elapsed = timedelta()
-    return told
-
-
 TIME = "2026-01-01T00:00:00.000+00:00"
 
 
@@ -122,9 +120,9 @@ TIME = "2026-01-01T00:00:00.000+00:00"
     ],
 )
 def test_the_tests_client_finds_an_answer_that_is_not_as_described(body: Any) -> None:
-    require_described(answer({"status": "healthy", "timestamp": TIME}))
+    require_described(answer("/api/health", {"status": "healthy", "timestamp": TIME}))
     with pytest.raises((FailureGroup, JsonSchemaError)):
-        require_described(answer(body))
+        require_described(answer("/api/health", body))
 
 
 def test_the_tests_client_finds_the_route_of_an_answer() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from backend import hardware
 from backend.hardware import device_of, hardware_profile
+from tests.builders.description import answer, require_described
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +103,7 @@ def test_each_gpu_is_described(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "utilization": 93,
     }
     assert (profile["gpus"][1]["name"], profile["gpus"][1]["compute_capability"]) == ("T4", "7.5")
+    require_described(answer("/api/hardware", profile))
 
 
 @pytest.mark.usefixtures("cuda_torch")
@@ -135,6 +137,7 @@ def test_what_a_gpu_does_not_say_is_left_open_and_shared_memory_is_the_machines(
     second = profile["gpus"][1]
     assert (second["temperature"], second["utilization"]) == (None, None)
     assert second["memory_total_gb"] == profile["ram"]["total_gb"]
+    require_described(answer("/api/hardware", profile))
 
 
 @pytest.mark.usefixtures("cuda_torch")

@@ -153,8 +153,9 @@ def test_every_route_says_what_it_does_takes_and_answers(description: dict[str, 
     for method, path, operation in operations(description):
         assert operation["description"], (method, path)
         assert "200" in operation["responses"], (method, path)
-        problem = operation["responses"]["default"]["content"]["application/json"]["schema"]
-        assert problem == {"$ref": "#/components/schemas/Problem"}
+        ((media_type, refused),) = operation["responses"]["default"]["content"].items()
+        problem = {"application/json": {"$ref": "#/components/schemas/Problem"}, "text/plain": {"type": "string"}}
+        assert refused["schema"] == problem[media_type]
         taken = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "path"}
         assert taken == set(re.findall(r"\{(\w+)[^}]*\}", path))
     assert "HTTPValidationError" not in description["components"]["schemas"]
