@@ -29,8 +29,11 @@ _RECORD = "\x1e"
 _IMPORT = """
 import importlib, json, sys
 for name in json.load(sys.stdin):
+    module, _, member = name.partition(":")
     try:
-        importlib.import_module(name)
+        if member and not hasattr(importlib.import_module(module), member):
+            module = f"{module}.{member}"
+        importlib.import_module(module)
         problem = None
     except BaseException as error:
         problem = f"{type(error).__name__}: {error}"
@@ -121,11 +124,12 @@ def check_versions(runtime: Runtime) -> list[Check]:
 def check_imports(runtime: Runtime, project: Path) -> list[Check]:
     """Import all that the backend imports on any branch, and what smoke.toml adds."""
     smoke = [module["name"] for module in _smoke(project).get("module", ())]
-    modules = sorted({*backend_imports(project / "backend"), *smoke} - _elsewhere())
-    found, silence = _ask(runtime, _IMPORT, modules)
+    wanted = {name for name in backend_imports(project / "backend") if name.partition(":")[0] not in _elsewhere()}
+    names = sorted({*wanted, *smoke})
+    found, silence = _ask(runtime, _IMPORT, names)
     return [
         Check(f"import {name}", passed=name in found and found[name] is None, found=found.get(name, silence) or "done")
-        for name in modules
+        for name in names
     ]
 
 
@@ -200,7 +204,10 @@ def pay_visit(place: Place, program: Path, resources: Path, *, everywhere: bool)
 
 
 def backend_imports(backend: Path) -> list[str]:
-    """Return every module that a source of `backend` imports on any branch, type checkers' alone left out."""
+    """Return all that a source of `backend` imports on any branch, type checkers' alone left out.
+
+    A module by its name, what is taken out of one as "module:name": libraries bring much only when it is asked for.
+    """
     found: set[str] = set()
     for path in sorted(backend.rglob("*.py")):
         package = path.relative_to(backend.parent).parent.parts
@@ -209,8 +216,9 @@ def backend_imports(backend: Path) -> list[str]:
                 found |= {name.name for name in node.names}
             elif isinstance(node, ast.ImportFrom):
                 base = package[: len(package) - node.level + 1] if node.level else ()
-                found.add(".".join([*base, *([node.module] if node.module else [])]))
-    return sorted(found - {"__future__"})
+                module = ".".join([*base, *([node.module] if node.module else [])])
+                found |= {f"{module}:{name.name}" for name in node.names if module != "__future__"}
+    return sorted(found)
 
 
 def _run_time_nodes(tree: ast.Module) -> Iterable[ast.AST]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -78,7 +79,7 @@ def test_any_tar_lists_every_entry(resources: Path, manifest: Manifest) -> None:
 def test_every_package_that_the_backend_imports_is_inside(manifest: Manifest, slot: Path) -> None:
     site = slot / manifest.platform.site_packages(manifest.packages["python"].rpartition(".")[0])
     stdlib = sys.stdlib_module_names
-    wanted = {name.split(".")[0] for name in backend_imports(REPOSITORY / "backend")} - stdlib
+    wanted = {re.split("[.:]", name)[0] for name in backend_imports(REPOSITORY / "backend")} - stdlib
     assert {"torch", "transformers", "peft", "fastapi", "uvicorn"} <= wanted
     assert {name for name in wanted if not list(site.glob(f"{name}")) + list(site.glob(f"{name}.*"))} == set()
 

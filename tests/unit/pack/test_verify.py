@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from launcher.manifest import MANIFEST_NAME
-from pack.checks import Check, backend_imports, check_routes
+from pack.checks import _IMPORT, Check, backend_imports, check_routes
 from pack.errors import NotBuilt, VerificationFailed
 from pack.hostile import hostile_places
 from pack.progress import silent
@@ -208,8 +210,21 @@ def test_imports_are_found_on_every_branch_but_type_checkers(tmp_path: Path) -> 
         "from . import sibling\nfrom .near import x\nfrom ..far import y\n"
     )
     assert backend_imports(backend) == [
-        "a", "b.c", "backend.deep", "backend.deep.near", "backend.far", "d.e", "h", "otherwise", "typing",
+        "a", "b.c", "backend.deep.near:x", "backend.deep:sibling", "backend.far:y", "d.e:g", "h", "otherwise",
+        "typing:TYPE_CHECKING",
     ]  # fmt: skip
+
+
+def test_what_is_taken_out_of_a_module_has_to_be_in_it_or_to_be_a_module_below_it() -> None:
+    question = ["json:loads", "json:tool", "json:nothing", "nothing:at_all"]
+    asked = subprocess.run([sys.executable, "-c", _IMPORT], input=json.dumps(question), capture_output=True, text=True)
+    answers = dict(json.loads(line) for line in asked.stdout.replace("\x1e", "").splitlines())
+    assert answers == {
+        "json:loads": None,
+        "json:tool": None,
+        "json:nothing": "ModuleNotFoundError: No module named 'json.nothing'",
+        "nothing:at_all": "ModuleNotFoundError: No module named 'nothing'",
+    }
 
 
 def test_a_report_lines_up_for_people() -> None:
