@@ -132,16 +132,25 @@ def _lock(workspace: Workspace, progress: Progress) -> None:
     if workspace.locked:
         _read(workspace)
     else:
-        channels = () if workspace.from_wheels else (workspace.channel,)
         solved = solve(
-            workspace.spec, cache=workspace.repodata, channels=channels, local=workspace.local_channel, also=[BACKEND]
+            workspace.spec,
+            cache=workspace.repodata,
+            channels=workspace.channels,
+            local=workspace.local_channel,
+            also=[BACKEND],
         )
         solved.write(workspace.lock)
     progress("lock", 1, 1)
 
 
 def _read(workspace: Workspace) -> Lock:
-    return read_lock(workspace.lock, workspace.spec, local=workspace.local_channel, also=[BACKEND])
+    return read_lock(
+        workspace.lock,
+        workspace.spec,
+        channels=workspace.channels,
+        local=workspace.local_channel,
+        also=[BACKEND],
+    )
 
 
 def _prefix(workspace: Workspace, progress: Progress) -> None:

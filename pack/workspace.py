@@ -50,6 +50,11 @@ class Workspace:
         return self.channel == LOCAL
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels to solve from beside the one built here."""
+        return () if self.from_wheels else (self.channel,)
+
+    @property
     def build(self) -> Path:
         """Everything that can be made again."""
         return self.project / "build"
