@@ -16,7 +16,7 @@ class PackError(EngineError):
 
 
 class SpecInvalid(PackError):
-    """environment.yml does not say, in the form we read, exactly what to install."""
+    """environment.yml, or another file or variable that says what to build, is not in the form that we read."""
 
     code = "spec-invalid"
     exit_status = 40

@@ -87,6 +87,8 @@ def run(
     if (workspace.from_wheels or last not in _WITHOUT_TOOLS) and (missing := missing_tools(sys.platform, shutil.which)):
         need = missing[0]
         raise ProgramFailed(need.program, None, f"{need.purpose}.", f"Get it ({need.remedy}), and run the same again.")
+    if last not in _WITHOUT_TOOLS:
+        source_date(workspace.project, os.environ)  # which the archive will ask for: what is wrong is said before work
     for act in Act:
         (deeds or _DEEDS)[act](workspace, progress)
         done(act)
