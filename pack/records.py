@@ -76,6 +76,11 @@ def digests(prefix: Path) -> dict[str, str]:
     }
 
 
+def files_of(prefix: Path) -> set[str]:
+    """Return the paths that packages brought as files: neither as links nor as folders."""
+    return {row["_path"] for record in records(prefix) for row in rows(record) if row.get("path_type") == "hardlink"}
+
+
 def plain_record(record: Mapping[str, Any], channel: str) -> bytes:
     """Return a record without times, folders and secrets of this machine; `channel` stands for its local channels."""
     plain = {key: value for key, value in record.items() if key not in _OF_THIS_MACHINE}

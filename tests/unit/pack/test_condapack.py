@@ -13,7 +13,7 @@ import pytest
 
 from launcher.manifest import Kind
 from pack.condapack import collect, shortest_placeholder
-from pack.errors import PlaceholderLeft, PrefixNotPackable, UnmanagedFiles
+from pack.errors import PlaceholderLeft, PrefixNotPackable, SourceChanged, UnmanagedFiles, UnsafeEntries
 from pack.progress import silent
 from pack.records import plain_record, public_address
 from pack.write import write_archive
@@ -79,6 +79,33 @@ def test_files_that_no_package_brought_are_refused_by_name(tmp_path: Path) -> No
         collect(prefix, CHANNEL)
     assert "holds 7 files" in caught.value.message
     assert "by-hand-0, by-hand-1, by-hand-2, by-hand-3, by-hand-4 and 2 more" in caught.value.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipe has a place in a folder there")
+@pytest.mark.parametrize("path", ["lib/ballast.bin", "bin/tool"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_by_name_and_never_waited_for(tmp_path: Path, path: str) -> None:
+    prefix = make_prefix(tmp_path, small_packages())
+    for place in (prefix / path, tmp_path / "pkgs/ballast-2.0-0" / path):
+        place.unlink()
+        os.mkfifo(place)
+    with pytest.raises(UnsafeEntries, match=f"'{path}' is neither a file nor a link nor a folder"):
+        collect(prefix, CHANNEL)
+
+
+@pytest.mark.parametrize("path", ["lib/ballast.bin", "lib/empty", "bin/tool"])
+@pytest.mark.parametrize("instead", ["folder", "link"])
+def test_what_a_package_brought_as_a_file_and_is_none_is_refused_by_name(
+    tmp_path: Path, path: str, instead: str
+) -> None:
+    prefix = make_prefix(tmp_path, small_packages())
+    place = tmp_path / "pkgs/ballast-2.0-0" / path
+    place.unlink()
+    if instead == "link":
+        place.symlink_to("elsewhere")
+    else:
+        place.mkdir()
+    with pytest.raises(SourceChanged, match=f"{path} .* its package brought a file, and it is none"):
+        collect(prefix, CHANNEL)
 
 
 def test_the_mark_of_a_cache_is_left_out(tmp_path: Path) -> None:
