@@ -21,7 +21,7 @@ from pack.floor import floor_of, least_of
 from pack.folder import replaced
 from pack.licenses import write_licenses
 from pack.parts import PART_SIZE, too_many
-from pack.records import public_address, records
+from pack.records import public_name, records
 from pack.sbom import write_sbom
 from pack.write import LEVEL, write_archive
 
@@ -70,7 +70,7 @@ def build_archive(
     Raises SpecInvalid, PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft,
     SourceChanged, ProgramFailed.
     """
-    channel = public_address(channel)
+    channel = public_name(channel)
     progress("collect", 0, 1)
     sources = leave_out(collect(prefix, channel))
     progress("collect", 1, 1)

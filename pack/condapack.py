@@ -56,7 +56,7 @@ _NEVER_REWRITTEN = {
 def collect(prefix: Path, channel: str) -> list[Source]:
     """Return what the environment in `prefix` consists of, conda-unpack included.
 
-    `channel` is the name that package records get in the place of folders of this machine. Raises
+    `channel` is the public name of the channel that was asked for, which the records of its packages get. Raises
     PrefixNotPackable where conda-pack refuses, UnmanagedFiles where the prefix holds what no package brought,
     UnsafeEntries where a pipe, a socket or a device is in it, SourceChanged where a file goes meanwhile, or is none
     any more.

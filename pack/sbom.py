@@ -20,7 +20,7 @@ from packageurl import PackageURL
 from packaging.utils import parse_wheel_filename
 
 from pack.licenses import place_of, texts_of
-from pack.records import public_address
+from pack.records import channel_of, public_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -40,7 +40,7 @@ def write_sbom(folder: Path, manifest: Manifest, packages: Iterable[Mapping[str,
     bom.metadata.timestamp = datetime.fromisoformat(manifest.created_at)
     components = {}
     for record in packages:
-        components[record["name"]] = _component(record, manifest.channel)
+        components[record["name"]] = _component(record, channel_of(record, manifest.channel))
         bom.components.add(components[record["name"]])
     bom.register_dependency(product, components.values())
     for record in packages:
