@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, EngineError
 from pack.cli import parse
+from pack.errors import SystemRefused
 from pack.pipeline import Act, product, run
 from pack.spec import Spec
 from pack.workspace import Workspace
@@ -26,17 +27,22 @@ def main(arguments: Sequence[str]) -> int:
     try:
         workspace = open_workspace(request)
         run(workspace, request.act, show_progress, _tell(request, workspace))
-    except EngineError as error:
-        if request.traceback:
-            traceback.print_exc()
-        if request.as_json:
-            print(json.dumps({"event": "failed", "code": error.code, "message": error.message, "remedy": error.remedy}))
-        print(f"error: {error.message}\n  {error.remedy}\n  [{error.code}]", file=sys.stderr)
-        return error.exit_status
+    except (EngineError, OSError) as error:
+        return _tell_failure(request, error if isinstance(error, EngineError) else SystemRefused(error))
     except KeyboardInterrupt:
         print("Interrupted. What was finished is used again.", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
+
+
+def _tell_failure(request: Request, error: EngineError) -> int:
+    """Tell of the error that is being handled, and return its exit status."""
+    if request.traceback:
+        traceback.print_exc()
+    if request.as_json:
+        print(json.dumps({"event": "failed", "code": error.code, "message": error.message, "remedy": error.remedy}))
+    print(f"error: {error.message}\n  {error.remedy}\n  [{error.code}]", file=sys.stderr)
+    return error.exit_status
 
 
 def open_workspace(request: Request) -> Workspace:

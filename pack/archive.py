@@ -20,8 +20,8 @@ from pack.errors import UnsafeEntries
 from pack.floor import floor_of, least_of
 from pack.folder import replaced
 from pack.licenses import write_licenses
-from pack.parts import PART_SIZE
-from pack.records import public_address, records
+from pack.parts import PART_SIZE, too_many
+from pack.records import public_name, records
 from pack.sbom import write_sbom
 from pack.write import LEVEL, write_archive
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 # What the backend cannot do without: their versions stand in the manifest, and verify imports them.
 CRITICAL = ("python", "pytorch", "transformers", "peft", "fastapi", "uvicorn")
 INDEX_NAME = "index.json.zst"
+LARGEST_HEADER = 16 * 1024  # bytes of the manifest: what each start reads
 
 
 def build_archive(
@@ -71,7 +72,7 @@ def build_archive(
     Raises SpecInvalid, PrefixNotPackable, UnmanagedFiles, UnsafeEntries, MachinePathFound, PlaceholderLeft,
     SourceChanged, ProgramFailed.
     """
-    channel = public_address(channel)
+    channel = public_name(channel)
     progress("collect", 0, 1)
     sources = leave_out(collect(prefix, channel))
     progress("collect", 1, 1)
@@ -113,6 +114,9 @@ def build_archive(
             index=_write_index(written.index, unfinished),
         )
         text = json.dumps(manifest.to_dict(), indent=1) + "\n"
+        if len(text.encode()) > LARGEST_HEADER:
+            count = f"{len(written.parts)} parts of {part_size} bytes"
+            raise too_many(MANIFEST_NAME, f"name {count} and be larger than {LARGEST_HEADER} bytes")
         (unfinished / MANIFEST_NAME).write_text(text, encoding="utf-8", newline="\n")
         write_sbom(unfinished, manifest, packages, stub_tools)
         write_licenses(unfinished, packages, stub_tools)

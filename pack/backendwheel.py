@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import tomllib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from pack.errors import SpecInvalid
+from pack.toml import read_toml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 BACKEND = "peft-studio-backend"
@@ -20,20 +21,10 @@ def write_backend_wheel(project: Path, folder: Path) -> Path:
     """Write the wheel of `project`'s backend/ folder into `folder`, and return its path.
 
     pyproject.toml gives the version, and its dependency group "backend" what the server needs.
+    Raises SpecInvalid.
     """
-    pyproject = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
-    version = pyproject["project"]["version"]
-    needs = pyproject["dependency-groups"]["backend"]
+    version, metadata = read_toml(project / "pyproject.toml", _metadata)
     stem = f"{BACKEND.replace('-', '_')}-{version}"
-    metadata = [
-        "Metadata-Version: 2.4",
-        f"Name: {BACKEND}",
-        f"Version: {version}",
-        "Summary: The backend of PEFT Studio",
-        f"License-Expression: {pyproject['project']['license']}",
-        f"Requires-Python: {pyproject['project']['requires-python']}",
-        *(f"Requires-Dist: {need}" for need in needs),
-    ]
     contents = {path.relative_to(project).as_posix(): path.read_bytes() for path in _sources(project)}
     contents |= {
         f"{stem}.dist-info/METADATA": "\n".join([*metadata, ""]).encode(),
@@ -49,6 +40,21 @@ def write_backend_wheel(project: Path, folder: Path) -> Path:
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, content)
     return target
+
+
+def _metadata(pyproject: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the version, and the lines of METADATA."""
+    version = pyproject["project"]["version"]
+    needs = pyproject["dependency-groups"]["backend"]
+    return version, [
+        "Metadata-Version: 2.4",
+        f"Name: {BACKEND}",
+        f"Version: {version}",
+        "Summary: The backend of PEFT Studio",
+        f"License-Expression: {pyproject['project']['license']}",
+        f"Requires-Python: {pyproject['project']['requires-python']}",
+        *(f"Requires-Dist: {need}" for need in needs),
+    ]
 
 
 def _sources(project: Path) -> list[Path]:

@@ -6,14 +6,14 @@ import ast
 import json
 import os
 import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from launcher.environ import clean_environment
 from launcher.resources import file_digest
 from pack.stage import ENGINE_NAME
+from pack.toml import read_toml
 from pack.visit import Visit, events
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def check_versions(runtime: Runtime) -> list[Check]:
 
 def check_imports(runtime: Runtime, project: Path) -> list[Check]:
     """Import all that the backend imports on any branch, and what smoke.toml adds."""
-    smoke = [module["name"] for module in _smoke(project).get("module", ())]
+    smoke = read_toml(_smoke(project), lambda asked: [module["name"] for module in asked.get("module", ())])
     wanted = {name for name in backend_imports(project / "backend") if name.partition(":")[0] not in _elsewhere()}
     names = sorted({*wanted, *smoke})
     found, silence = _ask(runtime, _IMPORT, names)
@@ -151,12 +151,16 @@ def check_files(runtime: Runtime, project: Path) -> list[Check]:
 def check_programs(runtime: Runtime, project: Path, scratch: Path) -> list[Check]:
     """Run the programs of smoke.toml in the runtime, each with a folder of its own to write to."""
     checks = []
-    for number, program in enumerate(_smoke(project).get("program", ())):
+    programs = read_toml(
+        _smoke(project),
+        lambda asked: [(each["name"], project / "pack" / each["path"]) for each in asked.get("program", ())],
+    )
+    for number, (name, path) in enumerate(programs):
         folder = scratch / f"program {number}"
         folder.mkdir()
-        ran = runtime.run([project / "pack" / program["path"], folder])
+        ran = runtime.run([path, folder])
         found = ran.output.strip().splitlines()[-1:] if ran.status == 0 else [ran.last_words]
-        checks.append(Check(program["name"], passed=ran.status == 0, found="".join(found) or "done"))
+        checks.append(Check(name, passed=ran.status == 0, found="".join(found) or "done"))
     return checks
 
 
@@ -238,9 +242,8 @@ def _elsewhere() -> set[str]:
     return posix if sys.platform == "win32" else windows
 
 
-def _smoke(project: Path) -> dict[str, Any]:
-    with (project / "pack" / "smoke.toml").open("rb") as stream:
-        return tomllib.load(stream)
+def _smoke(project: Path) -> Path:
+    return project / "pack" / "smoke.toml"
 
 
 def _ask(runtime: Runtime, program: str, question: Sequence[str]) -> tuple[dict[str, str | None], str]:

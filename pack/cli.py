@@ -37,7 +37,8 @@ examples:
   python -m pack lock --platform osx-arm64                    what a Mac's engine would be made of
   python -m pack release --locked --accelerator cpu           what the lock says, verified and ready to be published
 
-exit status: 0 done; 40-59 an error with a code, a message and a remedy; 130 interrupted; 70 a bug."""
+exit status: 0 done; 40-59 an error with a code, a message and a remedy, 74 one of the system: a file that it refuses, a
+full disk; 130 interrupted; 70 a bug."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -19,9 +20,20 @@ from conda_pack import CondaEnv, CondaPackException
 from conda_pack.core import Packer
 
 from launcher.manifest import Kind
-from pack.errors import PrefixNotPackable, SourceChanged, UnmanagedFiles
+from pack.errors import PrefixNotPackable, SourceChanged, UnmanagedFiles, UnsafeEntries
 from pack.literals import quote_safely
-from pack.records import CACHE_TAG, FOLDER, HISTORY, digests, owners, placeholders, plain_record, records, rows
+from pack.records import (
+    CACHE_TAG,
+    FOLDER,
+    HISTORY,
+    digests,
+    files_of,
+    owners,
+    placeholders,
+    plain_record,
+    records,
+    rows,
+)
 from pack.source import Source
 
 if TYPE_CHECKING:
@@ -44,9 +56,10 @@ _NEVER_REWRITTEN = {
 def collect(prefix: Path, channel: str) -> list[Source]:
     """Return what the environment in `prefix` consists of, conda-unpack included.
 
-    `channel` is the name that package records get in the place of folders of this machine. Raises
+    `channel` is the public name of the channel that was asked for, which the records of its packages get. Raises
     PrefixNotPackable where conda-pack refuses, UnmanagedFiles where the prefix holds what no package brought,
-    SourceChanged where a file goes meanwhile.
+    UnsafeEntries where a pipe, a socket or a device is in it, SourceChanged where a file goes meanwhile, or is none
+    any more.
     """
     try:
         return _collect(prefix, channel)
@@ -64,7 +77,9 @@ def _collect(prefix: Path, channel: str) -> list[Source]:
         raise UnmanagedFiles(prefix, unmanaged)
     notes = _Notes()
     packer = Packer(str(prefix), notes)
+    brought_as_files = files_of(prefix)
     for file in files:
+        _check_kind(_posix(file.target), Path(file.source), is_file=_posix(file.target) in brought_as_files)
         packer.add(file)
     packer.prefixes = _holders(packer.prefixes, notes, str(prefix))
     relocated = {_posix(target) for target, _, _ in packer.prefixes}
@@ -84,6 +99,15 @@ def _collect(prefix: Path, channel: str) -> list[Source]:
         else:
             found.append(replace(source, forbidden=(os.fsencode(prefix), *forbidden.get(package, ()))))
     return found
+
+
+def _check_kind(path: str, at: Path, *, is_file: bool) -> None:
+    """Raise UnsafeEntries for what no archive holds, which to open may hang; SourceChanged for what was a file."""
+    mode = at.lstat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode) or stat.S_ISDIR(mode)):
+        raise UnsafeEntries(f"{path!r} is neither a file nor a link nor a folder")
+    if is_file and not stat.S_ISREG(mode):
+        raise SourceChanged(path, "its package brought a file, and it is none")
 
 
 def _holders(prefixes: Iterable[tuple[str, str, str]], notes: _Notes, prefix: str) -> list[tuple[str, str, str]]:

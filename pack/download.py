@@ -1,7 +1,7 @@
 """Wheels for a spec, from wherever this machine's pip gets them.
 
-pip resolves once and its answer is kept beside the wheels, so asking for the same again costs nothing and gives the
-same. Delete the folder to ask anew.
+pip resolves once and its answer is kept beside the wheels, so asking for the same again gives the same and fetches
+nothing. Delete the folder to ask anew.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from pack.errors import WheelsUnavailable
+from pack.errors import WheelInvalid, WheelsUnavailable
+from pack.folder import write_whole
 from pack.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def download(
     """Fetch wheels for `requirements` into the folder `wheels` with the pip of `python`, and return their paths.
 
     With `follow`, what they need is fetched too, extras included, as pip resolves it for `python` on this machine.
-    Raises WheelsUnavailable, also where `python` is not of the version `minor` ("3.11"): pip answers for its own.
+    Raises WheelsUnavailable, also where `python` is not of the version `minor` ("3.11"): pip answers for its own; and
+    WheelInvalid for a wheel that has changed since it was fetched.
     """
     asked = sorted(str(requirement) for requirement in requirements)
     if not asked:
@@ -44,10 +46,9 @@ def download(
     wheels.mkdir(parents=True, exist_ok=True)
     key = hashlib.sha256(json.dumps([asked, follow, minor]).encode()).hexdigest()[:16]
     answer = wheels / f"resolved-{key}.json"
-    if answer.exists():
-        names: list[str] = json.loads(answer.read_text(encoding="utf-8"))["wheels"]
-        if all((wheels / name).exists() for name in names):
-            return [wheels / name for name in names]
+    kept = _kept(answer)
+    if kept and all((wheels / name).exists() for name in kept):
+        return [_unchanged(wheels / name, sha256) for name, sha256 in kept.items()]
     _check_version(python, minor)
     progress("ask pip for wheels", 0, len(asked))
     resolved = _resolve(asked, python=python, follow=follow)
@@ -60,9 +61,25 @@ def download(
         total, there = len(resolved), len(resolved) - len(pins)
         _fetch(pins, python=python, wheels=wheels, progress=lambda done: progress("fetch wheels", there + done, total))
         progress("fetch wheels", total, total)
-    names = sorted(_checked(item, wheels) for item in resolved)
-    answer.write_text(json.dumps({"asked": asked, "wheels": names}, indent=2), encoding="utf-8")
-    return [wheels / name for name in names]
+    checked = dict(sorted(_checked(item, wheels) for item in resolved))
+    write_whole(answer, json.dumps({"asked": asked, "wheels": checked}, indent=2))
+    return [wheels / name for name in checked]
+
+
+def _kept(answer: Path) -> dict[str, str]:
+    """Return the wheels of an answer that was kept, name → SHA-256; nothing where there is none that can be read."""
+    try:
+        wheels = json.loads(answer.read_text(encoding="utf-8"))["wheels"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return {}
+    return wheels if isinstance(wheels, dict) else {}
+
+
+def _unchanged(wheel: Path, expected: str) -> Path:
+    """Return the path of a wheel; raise WheelInvalid unless it still has the hash that it was fetched with."""
+    if (actual := _sha256(wheel)) != expected:
+        raise WheelInvalid(f"it has the SHA-256 {actual}, where it had {expected} when it was fetched", wheel)
+    return wheel
 
 
 def _check_version(python: Path, minor: str) -> None:
@@ -88,16 +105,19 @@ def _name_of(item: dict[str, Any]) -> str:
     return unquote(item["download_info"]["url"].rpartition("/")[2])
 
 
-def _checked(item: dict[str, Any], wheels: Path) -> str:
-    """Return the name of an entry's wheel in the folder `wheels`, its hash checked against the entry."""
+def _checked(item: dict[str, Any], wheels: Path) -> tuple[str, str]:
+    """Return name and SHA-256 of an entry's wheel in the folder `wheels`, the hash checked against the entry."""
     name, expected = _name_of(item), item["download_info"]["archive_info"]["hashes"]["sha256"]
     if not (wheels / name).exists():
         raise WheelsUnavailable(f"it resolved {name} and did not fetch it")
-    with (wheels / name).open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
-    if actual != expected:
+    if (actual := _sha256(wheels / name)) != expected:
         raise WheelsUnavailable(f"{name} has the SHA-256 {actual}, where pip's index says {expected}; delete it")
-    return name
+    return name, actual
+
+
+def _sha256(wheel: Path) -> str:
+    with wheel.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _fetch(pins: Sequence[str], *, python: Path, wheels: Path, progress: Callable[[int], None]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 from launcher.errors import EngineError
@@ -15,8 +17,24 @@ class PackError(EngineError):
     """An error of the build, exit status 40–59."""
 
 
+class SystemRefused(EngineError):
+    """The system refused pack a file, a folder or a program: no room, no permission, not there."""
+
+    code, exit_status = "system-refused", 74  # sysexits.h has it for input and output; 40 to 59 are all taken
+
+    def __init__(self, error: OSError) -> None:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        super().__init__(
+            f"{where}{error.strerror or error}",
+            "Free some room on that disk, and run the same command again: what was finished is used again."
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}
+            else "See to it that pack may have what is named here, and run the same command again; "
+            "--traceback shows what it was about to do.",
+        )
+
+
 class SpecInvalid(PackError):
-    """environment.yml does not say, in the form we read, exactly what to install."""
+    """environment.yml, or another file or variable that says what to build, is not in the form that we read."""
 
     code = "spec-invalid"
     exit_status = 40

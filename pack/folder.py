@@ -1,4 +1,4 @@
-"""Folders that are made whole or not at all."""
+"""Folders, and small files, that are made whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,6 +24,13 @@ def replaced(folder: Path) -> Iterator[Path]:
         raise
     _remove(folder)
     unfinished.rename(folder)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is read as it was or as it is now, whenever that is and whatever ends this program."""
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
 
 
 def _remove(folder: Path) -> None:

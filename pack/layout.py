@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import installer
 from installer.destinations import SchemeDictionaryDestination
-from installer.exceptions import InstallerError
 from installer.scripts import Script
 from installer.sources import WheelFile
 from installer.utils import Scheme
 
 from launcher.platforms import Platform
-from pack.errors import WheelInvalid
 from pack.licenses import license_files
+from pack.wheelfaults import faults_of
 
 if TYPE_CHECKING:
     import os
@@ -56,11 +55,8 @@ def lay_out(wheel: Path, into: Path, *, platform: Platform | None, python: str) 
         script_kind="win-amd64" if platform is Platform.WIN_64 else "posix",
     )
     into.mkdir(parents=True, exist_ok=True)
-    try:
-        with WheelFile.open(wheel) as source:
-            installer.install(source, destination, {"INSTALLER": b"conda\n"})
-    except (InstallerError, ValueError, FileExistsError) as error:
-        raise WheelInvalid(f"its files cannot be laid out ({error})", wheel) from error
+    with faults_of(wheel, "its files cannot be laid out"), WheelFile.open(wheel) as source:
+        installer.install(source, destination, {"INSTALLER": b"conda\n"})
     return license_files(into / site)
 
 

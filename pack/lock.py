@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import rattler
-from rattler.exceptions import ParseCondaLockError
+from rattler.exceptions import InvalidChannelError, ParseCondaLockError
 
-from pack.errors import LockStale, PackageUnknown
+from pack.errors import ChannelUnreachable, LockStale, PackageUnknown
 from pack.floor import least_of
+from pack.records import public_address
 from pack.spec import LEAST_DRIVER, LOCAL, Accelerator, Spec
 
 if TYPE_CHECKING:
@@ -79,10 +80,18 @@ class Lock:
         path.write_text(header + path.read_text(encoding="utf-8"), encoding="utf-8")
 
 
-def read_lock(path: Path, spec: Spec, *, local: Path | None = None, also: Sequence[str] = ()) -> Lock:
+def read_lock(
+    path: Path,
+    spec: Spec,
+    *,
+    channels: Sequence[str] | None = None,
+    local: Path | None = None,
+    also: Sequence[str] = (),
+) -> Lock:
     """Read the lock at `path`, with its local packages in the folder `local`, from which the names in `also` join it.
 
-    Raises LockStale unless it holds what `spec` and those need, and nothing else.
+    Raises LockStale unless it holds what `spec` and those need, all that these need in turn, and nothing else; also
+    where it was solved from other channels, beside the one built here, than `channels`, if these are given.
     """
     if not path.exists():
         raise LockStale("there is no such lock", path)
@@ -93,6 +102,9 @@ def read_lock(path: Path, spec: Spec, *, local: Path | None = None, also: Sequen
     records = environment.conda_repodata_records().get(spec.platform) if environment else None
     if environment is None or not records:
         raise LockStale(f"it holds nothing for {spec.platform}", path)
+    held_channels = tuple(str(channel) for channel in environment.channels())
+    if channels is not None:
+        _check_channels(held_channels, channels, path)
     by_name = {name_of(record): record for record in records}
     for line in spec.lines:
         at = f"environment.yml, line {line.number}"
@@ -106,20 +118,43 @@ def read_lock(path: Path, spec: Spec, *, local: Path | None = None, also: Sequen
         if record.url.startswith(LOCAL_URL):
             _place(record, path, local)
     joined = _found_here(also, local)
-    for record in joined:
-        if missing := [need for need in record.depends if not any(map(rattler.MatchSpec(need).matches, records))]:
-            raise LockStale(f"it does not hold {missing[0]}, which {name_of(record)} needs", path)
+    for record in (*records, *joined):
+        if (need := _unmet(record, by_name)) is not None:
+            raise LockStale(f"it does not hold {need}, which {name_of(record)} needs", path)
     wanted = {line.name for line in spec.lines} | {name for record in joined for name in _needs(record)}
     if idle := sorted(by_name.keys() - _reached(wanted, by_name)):
         raise LockStale(f"environment.yml has no line any more that needs {', '.join(idle)}, which it holds", path)
-    channels = tuple(str(channel) for channel in environment.channels())
     together = tuple(sorted([*records, *joined], key=name_of))
-    return Lock(spec.platform, spec.accelerator, channels, together, tuple(also))
+    return Lock(spec.platform, spec.accelerator, held_channels, together, tuple(also))
 
 
 def name_of(record: rattler.RepoDataRecord) -> str:
     """Return a record's package name."""
     return str(record.name.normalized)
+
+
+def _check_channels(held: Iterable[str], asked: Sequence[str], path: Path) -> None:
+    """Raise LockStale unless the channels `held`, but for the one built here, are those that are `asked`.
+
+    What only lets a person in, a password or a token, makes no other channel. Raises ChannelUnreachable for what is
+    the name of none.
+    """
+    solved_from = [public_address(address) for address in held if address != LOCAL_URL]
+    try:
+        wanted = [public_address(rattler.Channel(channel).base_url) for channel in asked]
+    except InvalidChannelError as error:
+        raise ChannelUnreachable(asked, str(error)) from error
+    if solved_from != wanted:
+        was, now = (", ".join(addresses) or LOCAL for addresses in (solved_from, wanted))
+        raise LockStale(f"it was solved from {was}, and {now} is asked for", path)
+
+
+def _unmet(record: rattler.RepoDataRecord, by_name: Mapping[str, rattler.RepoDataRecord]) -> str | None:
+    """Return the first of a record's needs that no package of these meets; a machine meets those that begin with __."""
+    for need, name in zip(record.depends, _needs(record), strict=True):
+        if not name.startswith("__") and not (name in by_name and rattler.MatchSpec(need).matches(by_name[name])):
+            return need
+    return None
 
 
 def _found_here(names: Sequence[str], local: Path | None) -> list[rattler.RepoDataRecord]:

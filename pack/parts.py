@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from launcher.manifest import Part
+from pack.errors import SpecInvalid
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from typing import BinaryIO, Self
 
 PART_SIZE = 2**31 - 1  # bytes: release hosts refuse 2 GiB, and accept one byte less
+
+
+MOST = 999  # parts: numbers of three digits sort as they count, so that `cat NAME.*` joins them in order
+
+
+def too_many(name: str, problem: str) -> SpecInvalid:
+    """Return the error for a file that `--part-size` would cut into more parts than whoever joins them can take."""
+    return SpecInvalid(f"{name} would {problem}; it has to be larger", path=Path("--part-size"))
 
 
 class Parts:
@@ -39,7 +48,10 @@ class Parts:
             self.finished = [whole]
 
     def write(self, content: bytes) -> int:
-        """Write all of `content`, over as many parts as it takes; return its length, as a stream does."""
+        """Write all of `content`, over as many parts as it takes; return its length, as a stream does.
+
+        Raises SpecInvalid where that would be more than numbers of three digits can name.
+        """
         rest = memoryview(content)
         while rest:
             if not self._room:
@@ -59,6 +71,8 @@ class Parts:
 
     def _open_next(self) -> None:
         self._close()
+        if len(self.finished) == MOST:
+            raise too_many(self._name, f"come in more than {MOST} parts of {self._size} bytes")
         self._stream = (self._folder / self._next_name).open("wb")
         self._room, self._digest = self._size, hashlib.sha256()
 

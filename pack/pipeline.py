@@ -88,6 +88,8 @@ def run(
     if (workspace.from_wheels or last not in _WITHOUT_TOOLS) and (missing := missing_tools(sys.platform, shutil.which)):
         need = missing[0]
         raise ProgramFailed(need.program, None, f"{need.purpose}.", f"Get it ({need.remedy}), and run the same again.")
+    if last not in _WITHOUT_TOOLS:
+        source_date(workspace.project, os.environ)  # which the archive will ask for: what is wrong is said before work
     for act in Act:
         (deeds or _DEEDS)[act](workspace, progress)
         done(act)
@@ -133,16 +135,25 @@ def _lock(workspace: Workspace, progress: Progress) -> None:
     if workspace.locked:
         _read(workspace)
     else:
-        channels = () if workspace.from_wheels else (workspace.channel,)
         solved = solve(
-            workspace.spec, cache=workspace.repodata, channels=channels, local=workspace.local_channel, also=[BACKEND]
+            workspace.spec,
+            cache=workspace.repodata,
+            channels=workspace.channels,
+            local=workspace.local_channel,
+            also=[BACKEND],
         )
         solved.write(workspace.lock)
     progress("lock", 1, 1)
 
 
 def _read(workspace: Workspace) -> Lock:
-    return read_lock(workspace.lock, workspace.spec, local=workspace.local_channel, also=[BACKEND])
+    return read_lock(
+        workspace.lock,
+        workspace.spec,
+        channels=workspace.channels,
+        local=workspace.local_channel,
+        also=[BACKEND],
+    )
 
 
 def _prefix(workspace: Workspace, progress: Progress) -> None:

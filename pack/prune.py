@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from fnmatch import translate
 from typing import TYPE_CHECKING, Any
 
 from launcher.manifest import Kind
 from pack.licenses import is_license
+from pack.toml import read_toml
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from pack.source import Source
@@ -45,19 +45,22 @@ class Saving:
 
 
 def read_rules(path: Path, platform: str, accelerator: str, cuda: str | None) -> list[Rule]:
-    """Return the rules in `path` that hold for a build whose torch is made for the major version `cuda`, if any."""
-    rows: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8"))["rule"]
-    rules = [
-        Rule(
-            reason=row["reason"],
-            paths=tuple(row["paths"]),
-            platforms=tuple(row.get("platforms", ())),
-            accelerators=tuple(row.get("accelerators", ())),
-            cuda=tuple(row.get("cuda", ())),
-        )
-        for row in rows
-    ]
+    """Return the rules in `path` that hold for a build whose torch is made for the major version `cuda`, if any.
+
+    Raises SpecInvalid.
+    """
+    rules = read_toml(path, lambda document: [_rule(row) for row in document["rule"]])
     return [rule for rule in rules if rule.holds_for(platform, accelerator, cuda)]
+
+
+def _rule(row: Mapping[str, Any]) -> Rule:
+    return Rule(
+        reason=row["reason"],
+        paths=tuple(row["paths"]),
+        platforms=tuple(row.get("platforms", ())),
+        accelerators=tuple(row.get("accelerators", ())),
+        cuda=tuple(row.get("cuda", ())),
+    )
 
 
 def prune(sources: Iterable[Source], rules: Sequence[Rule]) -> tuple[list[Source], list[Saving]]:

@@ -10,6 +10,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
+import rattler
+
+from pack.spec import LOCAL
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -76,10 +80,15 @@ def digests(prefix: Path) -> dict[str, str]:
     }
 
 
+def files_of(prefix: Path) -> set[str]:
+    """Return the paths that packages brought as files: neither as links nor as folders."""
+    return {row["_path"] for record in records(prefix) for row in rows(record) if row.get("path_type") == "hardlink"}
+
+
 def plain_record(record: Mapping[str, Any], channel: str) -> bytes:
-    """Return a record without times, folders and secrets of this machine; `channel` stands for its local channels."""
+    """Return a record without times, folders and secrets of this machine; `channel` is as `channel_of` takes it."""
     plain = {key: value for key, value in record.items() if key not in _OF_THIS_MACHINE}
-    address = str(plain.get("url", ""))
+    address, channel = str(plain.get("url", "")), channel_of(record, channel)
     is_public = address.startswith("https:")
     plain["url"] = public_address(address) if is_public else f"{channel}/{plain['subdir']}/{plain['fn']}"
     plain["channel"] = channel
@@ -88,6 +97,20 @@ def plain_record(record: Mapping[str, Any], channel: str) -> bytes:
     paths = [{key: value for key, value in row.items() if key != "sha256_in_prefix"} for row in rows(record)]
     plain["paths_data"] = {**plain.get("paths_data", {}), "paths": sorted(paths, key=lambda row: str(row["_path"]))}
     return json.dumps(plain, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def channel_of(record: Mapping[str, Any], channel: str) -> str:
+    """Return the public name of the channel that a package came from.
+
+    That is `channel`, the public name of the one that was asked for, or LOCAL for what was made on this machine.
+    """
+    address = public_address(str(record.get("url", "")))
+    return channel if address.startswith(("https:", f"{channel.rstrip('/')}/")) else LOCAL
+
+
+def public_name(channel: str) -> str:
+    """Return what a channel is called where others read it: without secrets, LOCAL for a folder of this machine."""
+    return LOCAL if rattler.Channel(channel).base_url.startswith("file:") else public_address(channel)
 
 
 def public_address(address: str) -> str:

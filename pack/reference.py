@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 _SOURCES = {
     "The launcher: exit status 80–99": "launcher/errors.py",
     "The backend before it listens: exit status 60–69": "backend/errors.py",
-    "The build: exit status 40–59": "pack/errors.py",
+    "The build: exit status 40–59, and 74": "pack/errors.py",
 }
 _ERRORS = """\
 # Errors

@@ -20,7 +20,7 @@ from packageurl import PackageURL
 from packaging.utils import parse_wheel_filename
 
 from pack.licenses import place_of, place_of_tool, texts_of
-from pack.records import public_address
+from pack.records import channel_of, public_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +46,7 @@ def write_sbom(
     bom.metadata.timestamp = datetime.fromisoformat(manifest.created_at)
     components = {}
     for record in packages:
-        components[record["name"]] = _component(record, manifest.channel)
+        components[record["name"]] = _component(record, channel_of(record, manifest.channel))
         bom.components.add(components[record["name"]])
     of_stub = [_of_stub(tool) for tool in tools]
     bom.components.update(of_stub)

@@ -9,15 +9,15 @@ from email.parser import HeaderParser
 from functools import cached_property
 from hashlib import file_digest
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from launcher.platforms import Platform
-from pack.errors import WheelInvalid
 from pack.licenses import license_named
 from pack.names import conda_name, conda_version, holds, match_specs
+from pack.wheelfaults import faults_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -62,7 +62,7 @@ class Wheel:
     @classmethod
     def from_path(cls, path: Path) -> Wheel:
         """Read the wheel at `path`; raise WheelInvalid."""
-        try:
+        with faults_of(path, "it is not a wheel that we can read"):
             name, version, _, tags = parse_wheel_filename(path.name)
             with path.open("rb") as file:
                 sha256 = file_digest(file, "sha256").hexdigest()
@@ -71,8 +71,6 @@ class Wheel:
                 metadata = HeaderParser().parsestr(archive.read(f"{stem}.dist-info/METADATA").decode())
                 cuda = _torch_cuda(archive) if name == TORCH else None
             requires = tuple(Requirement(line) for line in metadata.get_all("Requires-Dist", ()))
-        except (InvalidWheelFilename, BadZipFile, KeyError, InvalidRequirement, UnicodeDecodeError) as error:
-            raise WheelInvalid(f"it is not a wheel that we can read ({error})", path) from error
         pages = _pages(metadata.get_all("Project-URL", ()))
         return cls(
             path=path,

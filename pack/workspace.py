@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pack.spec import LOCAL
+from pack.toml import read_toml
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,14 +40,18 @@ class Workspace:
 
     @property
     def version(self) -> str:
-        """The product's version, which pyproject.toml holds."""
-        with (self.project / "pyproject.toml").open("rb") as stream:
-            return str(tomllib.load(stream)["project"]["version"])
+        """The product's version, which pyproject.toml holds; raises SpecInvalid."""
+        return read_toml(self.project / "pyproject.toml", lambda document: str(document["project"]["version"]))
 
     @property
     def from_wheels(self) -> bool:
         """Whether every package comes from the channel built here."""
         return self.channel == LOCAL
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The channels to solve from beside the one built here."""
+        return () if self.from_wheels else (self.channel,)
 
     @property
     def build(self) -> Path:

@@ -16,7 +16,7 @@ import pytest
 from launcher.platforms import Platform
 from launcher.resources import Resources
 from pack.archive import build_archive, machine_folders
-from pack.errors import MachinePathFound, SourceChanged, UnsafeEntries
+from pack.errors import MachinePathFound, SourceChanged, SpecInvalid, UnsafeEntries
 from pack.progress import silent
 from tests.builders.prefix import Package, make_prefix, small_packages
 from tests.builders.runtime import BUILT, small_core
@@ -95,6 +95,17 @@ def test_the_header_stays_small_with_a_hundred_parts(tmp_path: Path) -> None:
     document = (tmp_path / "archive" / "manifest.json").read_bytes()
     assert len(json.loads(document)["parts"]) >= 100
     assert len(document) < 16 * 1024
+
+
+@pytest.mark.parametrize(
+    ("part_size", "problem"), [(500, "name [0-9]+ parts of 500 bytes"), (50, "more than 999 parts")]
+)
+def test_parts_too_small_for_the_header_or_for_their_numbers_are_refused(
+    tmp_path: Path, part_size: int, problem: str
+) -> None:
+    with pytest.raises(SpecInvalid, match=rf"^--part-size: .*{problem}.*; it has to be larger"):
+        build(tmp_path, small_packages(ballast=99_000), part_size=part_size)
+    assert not list(tmp_path.glob("archive*"))
 
 
 def test_a_channel_in_the_header_names_no_secret(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pack.backendwheel import write_backend_wheel
 from pack.channel import LocalChannel, build_channel, conversions_of
 from pack.condapackage import CondaPackage, write_package
 from pack.download import download
-from pack.errors import PackageUnknown, SpecInvalid, WheelsUnavailable, WrongAccelerator
+from pack.errors import PackageUnknown, SpecInvalid, WheelInvalid, WheelsUnavailable, WrongAccelerator
 from pack.names import conda_name, match_specs
 from pack.prefix import install, installed, unmanaged, wanted
 from pack.records import CACHE_TAG
@@ -224,6 +224,34 @@ def test_a_wheel_changed_since_pip_resolved_it_is_refused(tmp_path: Path) -> Non
 
     with pytest.raises(WheelsUnavailable, match=r"gamma-3.0.* has the SHA-256"):
         build(tmp_path)
+
+
+@pytest.mark.usefixtures("index")
+def test_a_wheel_changed_since_it_was_fetched_is_refused_and_fetched_again_once_deleted(tmp_path: Path) -> None:
+    text = SPEC.replace("- alpha", "- local::alpha")
+    build(tmp_path, spec_of(text), whole=False)
+    wheel = tmp_path / "wheels" / "alpha-1.0-py3-none-any.whl"
+    fetched = wheel.read_bytes()
+    wheel.write_bytes(fetched[:100] + bytes([fetched[100] ^ 1]) + fetched[101:])
+
+    with pytest.raises(WheelInvalid, match=r"^alpha-1\.0-.* has the SHA-256 .* when it was fetched") as found:
+        build(tmp_path, spec_of(text), whole=False)
+    assert f"Delete {wheel}" in found.value.remedy
+    wheel.unlink()
+    assert build(tmp_path, spec_of(text), whole=False).written == 0
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("torn", ["", '{"asked": ["al', "[]", '{"wheels": ["alpha-1.0-py3-none-any.whl"]}', "\udcff"])
+def test_an_answer_of_pip_that_was_torn_is_asked_for_again(torn: str, tmp_path: Path) -> None:
+    text = SPEC.replace("- alpha", "- local::alpha")
+    build(tmp_path, spec_of(text), whole=False)
+    (answer,) = (tmp_path / "wheels").glob("resolved-*.json")
+    whole = answer.read_bytes()
+    answer.write_bytes(torn.encode("utf-8", "surrogateescape"))
+
+    assert build(tmp_path, spec_of(text), whole=False).written == 0
+    assert answer.read_bytes() == whole
 
 
 @pytest.mark.usefixtures("index")

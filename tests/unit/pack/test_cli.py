@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +44,7 @@ def test_help_names_each_act_and_each_exit_status() -> None:
     assert not said.stderr
     for act in Act:
         assert f"\n  {act} " in said.stdout
-    for status in ("0 done", "40-59", "130", "70"):
+    for status in ("0 done", "40-59", "74", "130", "70"):
         assert status in said.stdout
 
 
@@ -131,6 +133,43 @@ def test_a_traceback_is_shown_to_who_asks(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(program, "run", failing(ProgramFailed("PyInstaller", 3, "")))
     program.main(["stub", "--project", str(ROOT), "--traceback"])
     assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "remedy"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "/a/b"), "/a/b: No space left on device", "Free some room"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device", "Free some room"),
+        (PermissionError(errno.EACCES, "Permission denied", b"/a/b"), "/a/b: Permission denied", "See to it that"),
+        (shutil.Error([("a", "b", "cannot be copied")]), "[('a', 'b', 'cannot be copied')]", "See to it that"),
+    ],
+)
+def test_what_the_system_refuses_is_no_bug(
+    error: OSError, message: str, remedy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(program, "run", failing(error))
+    assert program.main(["stub", "--project", str(ROOT), "--json"]) == 74
+    said = capsys.readouterr()
+    assert said.err.startswith(f"error: {message}\n  {remedy}")
+    assert said.err.endswith("  [system-refused]\n")
+    assert json.loads(said.out)["code"] == "system-refused"
+
+
+def test_an_environment_yml_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "environment.yml").mkdir()
+    refused = pack("lock", "--project", str(tmp_path))
+    assert refused.returncode == 74
+    assert refused.stderr.startswith(f"error: {tmp_path / 'environment.yml'}: ")
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_project_without_a_pyproject_toml_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "environment.yml").write_text(
+        "name: small\nchannels: [conda-forge]\ndependencies:\n  - python=3.11\n  - pytorch=2.13.0=cpu*\n"
+    )
+    refused = pack("lock", "--project", str(tmp_path))
+    assert refused.returncode == 40
+    assert refused.stderr.startswith("error: pyproject.toml: there is no such file\n")
 
 
 def test_an_interruption_is_no_error_and_loses_nothing(

@@ -13,9 +13,9 @@ import pytest
 
 from launcher.manifest import Kind
 from pack.condapack import collect, shortest_placeholder
-from pack.errors import PlaceholderLeft, PrefixNotPackable, UnmanagedFiles
+from pack.errors import PlaceholderLeft, PrefixNotPackable, SourceChanged, UnmanagedFiles, UnsafeEntries
 from pack.progress import silent
-from pack.records import plain_record, public_address
+from pack.records import channel_of, plain_record, public_address, public_name
 from pack.write import write_archive
 from tests.builders.prefix import PLACEHOLDER, SITE, Package, make_prefix, small_packages
 
@@ -81,6 +81,33 @@ def test_files_that_no_package_brought_are_refused_by_name(tmp_path: Path) -> No
     assert "by-hand-0, by-hand-1, by-hand-2, by-hand-3, by-hand-4 and 2 more" in caught.value.message
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipe has a place in a folder there")
+@pytest.mark.parametrize("path", ["lib/ballast.bin", "bin/tool"])
+def test_a_pipe_in_the_place_of_a_file_is_refused_by_name_and_never_waited_for(tmp_path: Path, path: str) -> None:
+    prefix = make_prefix(tmp_path, small_packages())
+    for place in (prefix / path, tmp_path / "pkgs/ballast-2.0-0" / path):
+        place.unlink()
+        os.mkfifo(place)
+    with pytest.raises(UnsafeEntries, match=f"'{path}' is neither a file nor a link nor a folder"):
+        collect(prefix, CHANNEL)
+
+
+@pytest.mark.parametrize("path", ["lib/ballast.bin", "lib/empty", "bin/tool"])
+@pytest.mark.parametrize("instead", ["folder", "link"])
+def test_what_a_package_brought_as_a_file_and_is_none_is_refused_by_name(
+    tmp_path: Path, path: str, instead: str
+) -> None:
+    prefix = make_prefix(tmp_path, small_packages())
+    place = tmp_path / "pkgs/ballast-2.0-0" / path
+    place.unlink()
+    if instead == "link":
+        place.symlink_to("elsewhere")
+    else:
+        place.mkdir()
+    with pytest.raises(SourceChanged, match=f"{path} .* its package brought a file, and it is none"):
+        collect(prefix, CHANNEL)
+
+
 def test_the_mark_of_a_cache_is_left_out(tmp_path: Path) -> None:
     prefix = make_prefix(tmp_path, small_packages())
     (prefix / "conda-meta" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55")
@@ -106,8 +133,8 @@ def test_a_record_says_nothing_of_this_machine(tmp_path: Path) -> None:
     found = collected(prefix)["conda-meta/ballast-2.0-0.json"].read()
     plain = json.loads(found)
     assert os.fsencode(tmp_path) not in found
-    assert plain["channel"] == CHANNEL
-    assert plain["url"] == f"{CHANNEL}/linux-64/ballast-2.0-0.conda"
+    assert plain["channel"] == "local"
+    assert plain["url"] == "local/linux-64/ballast-2.0-0.conda"
     assert plain["files"] == sorted(plain["files"])
     assert not {"timestamp", "requested_spec", "requested_specs", "link", "extracted_package_dir"} & set(plain)
     assert not any("sha256_in_prefix" in row for row in plain["paths_data"]["paths"])
@@ -121,6 +148,33 @@ def test_the_history_of_the_prefix_stays_here(tmp_path: Path) -> None:
 def test_a_record_keeps_the_public_address_of_its_package() -> None:
     record = {"url": "https://conda.anaconda.org/conda-forge/noarch/a-1-0.conda", "files": []}
     assert json.loads(plain_record(record, "conda-forge"))["url"] == record["url"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "address", "named"),
+    [
+        ("conda-forge", "https://me:pw@host/t/tk/forge/noarch/a-1-0.conda", "conda-forge"),
+        ("conda-forge", "file:///home/me/build/channel-additions/noarch/a-1-0.conda", "local"),
+        ("http://host:80/forge", "http://host:80/forge/noarch/a-1-0.conda", "http://host:80/forge"),
+        ("http://host:80/forge/", "http://host:80/forge/noarch/a-1-0.conda", "http://host:80/forge/"),
+        ("http://host:80/forge", "file:///home/me/build/channel-additions/noarch/a-1-0.conda", "local"),
+        ("local", "file:///home/me/build/channel/noarch/a-1-0.conda", "local"),
+    ],
+)
+def test_a_package_that_was_made_here_is_said_to_come_from_no_channel_of_others(
+    channel: str, address: str, named: str
+) -> None:
+    record = {"url": address, "subdir": "noarch", "fn": "a-1-0.conda", "files": []}
+    plain = json.loads(plain_record(record, channel))
+    assert plain["channel"] == channel_of(record, channel) == named
+    assert "/me" not in plain["url"]
+
+
+@pytest.mark.parametrize("channel", ["/home/me/chan", "./chan", "~/chan", "file:///home/me/chan", "C:\\me\\chan"])
+def test_a_channel_in_a_folder_has_no_name_that_says_where(channel: str) -> None:
+    assert public_name(channel) == "local"
+    assert public_name("conda-forge") == "conda-forge"
+    assert public_name("https://me:secret@host/t/tk/forge") == "https://host/forge"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -270,6 +271,58 @@ def test_a_lock_that_lacks_what_the_backend_needs_is_refused(forge: Path, local:
         read_lock(path, spec, local=write_channel(tmp_path / "needy", [needy]), also=[BACKEND])
     with pytest.raises(PackageUnknown, match=f"named {BACKEND}.*asked: local"):
         read_lock(path, spec, local=forge, also=[BACKEND])
+
+
+@pytest.mark.parametrize(
+    ("lacking", "need", "by"),
+    [
+        ("numpy", "numpy >=1.17", "bitsandbytes"),
+        ("libcudnn", r"libcudnn >=9.10.2.21,<10.0a0", "libtorch|pytorch"),
+        ("uvloop", "uvloop >=0.15.1", "uvicorn-standard"),
+    ],
+)
+def test_a_lock_that_lacks_what_any_of_its_packages_needs_is_refused(
+    lacking: str, need: str, by: str, forge: Path, tmp_path: Path
+) -> None:
+    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    solved = solve(spec, cache=tmp_path, channels=(forge.as_uri(),))
+    left = tuple(record for record in solved.records if record.name.normalized != lacking)
+    replace(solved, records=left).write(path)
+
+    with pytest.raises(LockStale, match=rf"it does not hold {need}, which ({by}) needs"):
+        read_lock(path, spec)
+
+
+def test_a_lock_whose_package_is_another_version_than_its_neighbour_needs_is_refused(
+    forge: Path, tmp_path: Path
+) -> None:
+    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
+    path.write_text(path.read_text().replace("libtorch 2.13.0 cuda129_mkl_h546cc0b_302", "libtorch 2.14.0"))
+
+    with pytest.raises(LockStale, match=r"it does not hold libtorch 2\.14\.0, which pytorch needs"):
+        read_lock(path, spec)
+
+
+def test_a_lock_of_another_channel_than_the_one_asked_for_is_refused(forge: Path, tmp_path: Path) -> None:
+    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
+
+    assert read_lock(path, spec, channels=[str(forge)]).channels == (f"{forge.as_uri()}/",)
+    with pytest.raises(LockStale, match=rf"solved from {forge.as_uri()}/, and https://host/other/ is asked for"):
+        read_lock(path, spec, channels=["https://host/other"])
+    with pytest.raises(LockStale, match="and local is asked for"):
+        read_lock(path, spec, channels=[])
+
+
+def test_a_channel_is_the_same_whatever_token_and_password_open_it(forge: Path, tmp_path: Path) -> None:
+    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    solved = solve(spec, cache=tmp_path, channels=(forge.as_uri(),))
+    replace(solved, channels=("local:/", "https://me:secret@host/t/mine/forge/")).write(path)
+
+    assert read_lock(path, spec, channels=["https://you:other@host/t/yours/forge"], local=forge).records
+    with pytest.raises(ChannelUnreachable, match=r"of ::: .*invalid channel name"):
+        read_lock(path, spec, channels=["::"], local=forge)
 
 
 def test_a_channel_in_a_folder_that_is_not_ours_keeps_its_address(forge: Path, tmp_path: Path) -> None:

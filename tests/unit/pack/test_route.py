@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import threading
@@ -12,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
+from packageurl import PackageURL
 from rattler.index import index_fs
 
 from launcher.platforms import Platform
@@ -123,7 +125,14 @@ def test_packages_of_a_channel_become_a_prefix_and_an_archive(scheme: str, forge
     assert list(unmanaged(prefix)) == []
     manifest = archived(project, channel)
     assert dict(manifest.packages) == {"python": manifest.packages["python"], "pytorch": "2.13.0"}
-    assert "127.0.0.1" not in manifest.channel or scheme == "http"
+    assert manifest.channel == (channel if scheme == "http" else "local")
+    written = json.loads((project / "archive" / "sbom.json").read_text())["components"]
+    named = {row["name"]: PackageURL.from_string(row["purl"]).qualifiers["channel"] for row in written}
+    assert named == {
+        **dict.fromkeys(("alpha", "python", "pytorch"), manifest.channel),
+        "peft-studio-backend": "local",
+    }
+    assert not any(bytes(forge) in path.read_bytes() for path in (project / "archive").glob("*.json"))
 
 
 def test_a_locked_build_asks_no_channel_and_takes_the_backend_as_it_is(

@@ -66,6 +66,7 @@ def test_each_package_is_there_with_version_licence_address_and_hash(tmp_path: P
         {"type": "vcs", "url": "https://a.example/1"},
         {"type": "vcs", "url": "https://a.example/2"},
     ]
+    assert b["purl"] == "pkg:conda/b@2?build=0&channel=local&subdir=linux-64"  # no channel of others has it
     assert b["licenses"] == [{"license": {"name": "a licence of its own"}}]
     assert b["externalReferences"] == [
         {"type": "vcs", "url": "https://b.example/sources"},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import given
@@ -23,6 +26,7 @@ from pack.wheel import Wheel, marker_environment
 from tests.builders.wheels import build_torch, build_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LINUX = marker_environment(Platform.LINUX_64, "3.11.7")
@@ -185,6 +189,70 @@ def test_a_wheel_that_leaves_its_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WheelInvalid, match="cannot be laid out"):
         lay_out(wheel, tmp_path / "prefix", platform=Platform.LINUX_64, python="3.11")
     assert not list(tmp_path.rglob("out.py"))
+
+
+INFO = "alpha-1.0.dist-info"
+RECORD = f"{INFO}/RECORD"
+
+
+def spoil(wheel: Path, change: Callable[[dict[str, bytes]], object]) -> Path:
+    """Write a wheel anew with other members, by name; those that are added stand in its RECORD."""
+    with ZipFile(wheel) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    listed = members.copy()
+    change(members)
+    if members.get(RECORD) == listed[RECORD]:
+        members[RECORD] += b"".join(b"%s,,\n" % name.encode() for name in members.keys() - listed.keys())
+    with ZipFile(wheel, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return wheel
+
+
+SPOILED: dict[str, Callable[[dict[str, bytes]], object]] = {
+    "no WHEEL": lambda members: members.pop(f"{INFO}/WHEEL"),
+    "no RECORD": lambda members: members.pop(RECORD),
+    "entry points that are no table": lambda members: members.update({f"{INFO}/entry_points.txt": b"garbage"}),
+    "entry points of no grammar": lambda members: members.update({f"{INFO}/entry_points.txt": b"[a]\nno value\n"}),
+    "an entry point that leads nowhere": lambda members: members.update(
+        {f"{INFO}/entry_points.txt": b"[console_scripts]\na = !\n"}
+    ),
+    "a RECORD of another form": lambda members: members.update({RECORD: b"a,b\n"}),
+    "a file that is a folder too": lambda members: members.update({"a": b"", "a/b": b""}),
+    "a folder that is a file too": lambda members: members.update({"a/b": b"", "a": b""}),
+    "a name that no disk can hold": lambda members: members.update({"x" * 300: b""}),
+    "a name of two lines": lambda members: members.update({"a\nb": b""}),
+}
+
+
+@pytest.mark.parametrize("change", SPOILED.values(), ids=SPOILED.keys())
+def test_a_wheel_that_is_not_what_it_should_be_is_refused_by_name(
+    change: Callable[[dict[str, bytes]], object], tmp_path: Path
+) -> None:
+    wheel = spoil(build_wheel(tmp_path, "alpha"), change)
+
+    with pytest.raises(WheelInvalid, match=r"^alpha-1\.0-py3-none-any\.whl: its files cannot be laid out"):
+        lay_out(wheel, tmp_path / "prefix", platform=Platform.LINUX_64, python="3.11")
+
+
+def test_a_wheel_with_a_bit_changed_anywhere_is_read_or_refused_and_never_a_bug(tmp_path: Path) -> None:
+    wheel = build_wheel(tmp_path / "wheels", "alpha", scripts={"run": "alpha:main"}, files={"alpha/__init__.py": ""})
+    whole = wheel.read_bytes()
+    for place in range(0, len(whole), 2):
+        wheel.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with suppress(WheelInvalid):
+            Wheel.from_path(wheel)
+        with suppress(WheelInvalid):
+            lay_out(wheel, tmp_path / f"{place}", platform=None, python="3.11")
+
+
+def test_a_disk_that_is_full_is_not_the_wheel_s_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("installer.destinations.copyfileobj_with_hashing", full)
+    with pytest.raises(OSError, match="No space left"):
+        lay_out(build_wheel(tmp_path, "alpha"), tmp_path / "prefix", platform=Platform.LINUX_64, python="3.11")
 
 
 releases = st.lists(st.integers(0, 30), min_size=2, max_size=3).map(lambda parts: ".".join(map(str, parts)))
