@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, EngineError
 from pack.cli import parse
+from pack.console import show_any_text
 from pack.pipeline import Act, product, run
 from pack.spec import Spec
 from pack.workspace import Workspace
@@ -83,6 +84,7 @@ def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
 
 def run_program() -> NoReturn:
     """Run the program; the one place that exits."""
+    show_any_text()
     try:
         status = main(sys.argv[1:])
     except Exception:  # noqa: BLE001 -- the edge: whatever comes through here was not foreseen, and its place counts

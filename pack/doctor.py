@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pack import LEAST_PYTHON
+from pack.console import show_any_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,4 +91,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    show_any_text()
     sys.exit(main())

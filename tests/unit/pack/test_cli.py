@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +156,26 @@ def test_each_act_that_is_done_is_told_of(monkeypatch: pytest.MonkeyPatch, capsy
     assert all(isinstance(event["seconds"], float) and event["path"] for event in told)
     assert program.main(["lock", "--project", str(ROOT)]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["channel", "lock"]
+
+
+VERIFIED = """
+import pack.__main__ as program
+from pack.pipeline import Act
+program.run = lambda workspace, act, progress, done: done(Act.VERIFY)
+program.run_program()
+"""
+
+
+def test_a_console_that_lacks_a_sign_is_told_all_the_same(tmp_path: Path) -> None:
+    report = tmp_path / "dist" / Platform.current() / "verify.txt"
+    report.parent.mkdir(parents=True)
+    report.write_text("a path with spaces, é and 日本\n", encoding="utf-8")
+    shutil.copy(ROOT / "environment.yml", tmp_path)
+    command = [sys.executable, "-c", VERIFIED, "verify", "--project", str(tmp_path)]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+    assert run.returncode == 0, run.stderr
+    assert "a path with spaces, é and \\u65e5\\u672c".encode("cp1252") in run.stdout
 
 
 def test_what_nobody_foresaw_shows_its_place_and_has_a_status_of_its_own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -58,6 +59,13 @@ def test_it_runs_on_this_machine_and_says_what_it_found() -> None:
         run.returncode, f"{run.stdout.count('need  ')} of these to see to."
     )
     assert run.stdout.startswith("ok    Python")
+
+
+def test_a_console_that_lacks_a_sign_is_told_all_the_same() -> None:
+    environment = {**os.environ, "PATH": "/nonexistent", "PYTHONIOENCODING": "cp1252"}
+    run = subprocess.run([sys.executable, "-m", "pack.doctor"], env=environment, cwd=ROOT, capture_output=True)
+    assert run.returncode == 1, run.stderr
+    assert b"\\u2192 install Node.js" in run.stdout
 
 
 def test_what_only_tests_need_stops_no_build() -> None:
