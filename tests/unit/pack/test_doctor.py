@@ -8,12 +8,12 @@ import sys
 import tomllib
 from pathlib import Path
 
-from pack.doctor import ROOM, examine, missing_tools
+from pack.doctor import CUDA_ROOM, ROOM, Finding, examine, missing_tools
 
 ROOT = Path(__file__).parents[3]
 
 
-def remedies(**machine: object) -> dict[str, str]:
+def findings(**machine: object) -> list[Finding]:
     facts: dict[str, object] = {
         "system": "linux",
         "python": (3, 11),
@@ -21,8 +21,11 @@ def remedies(**machine: object) -> dict[str, str]:
         "free": ROOM,
         "found_at": "/",
     }
-    findings = examine(**(facts | machine))  # type: ignore[arg-type]
-    return {finding.name: finding.remedy for finding in findings if finding.remedy}
+    return examine(**(facts | machine))  # type: ignore[arg-type]
+
+
+def remedies(**machine: object) -> dict[str, str]:
+    return {finding.name: finding.remedy for finding in findings(**machine) if finding.remedy}
 
 
 def test_a_machine_that_has_all_needs_nothing() -> None:
@@ -41,6 +44,12 @@ def test_a_missing_program_comes_with_the_way_to_get_it() -> None:
 
 def test_a_full_disk_is_told_by_how_much() -> None:
     assert remedies(free=ROOM - 3_000_000_000) == {"disk": "free 3 GB there"}
+
+
+def test_room_for_one_kind_of_torch_alone_is_told_and_is_enough() -> None:
+    assert remedies(free=CUDA_ROOM - 1) == {}
+    assert findings(free=8_000_000_000)[-1].found == "8 GB free at /, room for CPU torch; CUDA torch takes 20 GB"
+    assert findings(free=CUDA_ROOM)[-1].found == "20 GB free at /"
 
 
 def test_windows_is_asked_for_nothing_that_only_linux_has() -> None:
