@@ -181,7 +181,7 @@ def _prune(workspace: Workspace, sources: Sequence[Source]) -> list[Source]:
     cuda = cuda_of(records(workspace.prefix))
     rules = read_rules(workspace.project / "pack" / "prune.toml", workspace.platform, workspace.accelerator, cuda)
     kept, savings = prune(sources, rules)
-    workspace.pruned.write_text(table(savings), encoding="utf-8")
+    workspace.pruned.write_text(table(savings), encoding="utf-8", newline="\n")
     return kept
 
 

@@ -178,4 +178,4 @@ def _answers() -> Iterator[str]:
 
 if __name__ == "__main__":
     for place, text in pages().items():
-        (ROOT / place).write_text(text, encoding="utf-8")
+        (ROOT / place).write_text(text, encoding="utf-8", newline="\n")

@@ -46,7 +46,7 @@ def write_engine(folder: Path, manifest: Manifest) -> None:
         "checksum": file_digest(program),
         "createdAt": manifest.created_at,
     }
-    (folder / ENGINE_NAME).write_text(json.dumps(engine, indent=1) + "\n", encoding="utf-8")
+    (folder / ENGINE_NAME).write_text(json.dumps(engine, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 
 def electron_platform(platform: Platform) -> str:

@@ -105,8 +105,8 @@ def verify(
         singles, everything = make_places(scratch, resources)
         examination = _Examination(resources, manifest, project, scratch)
         found = Report(manifest.runtime, tuple(examination.of(singles, everything, progress)))
-    report.write_text(found.to_json(), encoding="utf-8")
-    report.with_suffix(".txt").write_text(found.to_text(), encoding="utf-8")
+    report.write_text(found.to_json(), encoding="utf-8", newline="\n")
+    report.with_suffix(".txt").write_text(found.to_text(), encoding="utf-8", newline="\n")
     if found.failures:
         raise VerificationFailed(resources, found.failures)
 
