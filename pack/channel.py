@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from rattler.index import index_fs
 
 from launcher.platforms import Platform
-from pack.backendwheel import BACKEND, write_backend_wheel
+from pack.backendwheel import write_backend_wheel
 from pack.condapackage import CondaPackage, write_package
 from pack.download import download
 from pack.errors import PackageUnknown, WheelsUnavailable, WrongAccelerator
@@ -213,6 +213,3 @@ def _index(channel: Path, platform: Platform) -> None:
     for subdir in ("noarch", platform):
         (channel / subdir).mkdir(exist_ok=True)
     asyncio.run(index_fs(channel, write_zst=False, write_shards=False))
-
-
-__all__ = ["BACKEND", "Conversion", "LocalChannel", "build_channel", "conversions_of", "noarch_conversion"]
