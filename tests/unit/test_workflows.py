@@ -70,6 +70,11 @@ def test_a_job_has_the_rights_that_it_names_and_no_credentials_left_over(workflo
             assert step["with"]["persist-credentials"] is False
 
 
+def test_locks_are_proposed_though_one_platform_cannot_be_solved() -> None:
+    assert jobs("locks")["solve"]["strategy"]["fail-fast"] is False
+    assert jobs("locks")["propose"]["if"] == "${{ !cancelled() }}"  # by default: where all succeeded
+
+
 def test_the_tests_build_from_the_torch_for_which_their_runner_has_room() -> None:
     (tests,) = [step for step in steps("checks") if step.get("run", "").split()[-1:] == ["tests"]]
     assert tests["env"]["PIP_EXTRA_INDEX_URL"] == "https://download.pytorch.org/whl/cpu"
