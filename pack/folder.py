@@ -26,6 +26,11 @@ def replaced(folder: Path) -> Iterator[Path]:
     unfinished.rename(folder)
 
 
+def plain_mode(mode: int, *, is_folder: bool) -> int:
+    """Return the mode with which all may read what its owner may, whatever the umask was when it was written."""
+    return 0o755 if is_folder or mode & 0o100 else 0o644
+
+
 def _remove(folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
