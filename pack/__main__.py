@@ -67,6 +67,7 @@ def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
     began = time.monotonic()
 
     def done(act: Act) -> None:
+    reports = {Act.ARCHIVE: workspace.pruned, Act.VERIFY: workspace.verification.with_suffix(".txt")}
         nonlocal began
         seconds, began = time.monotonic() - began, time.monotonic()
         path = product(workspace, act)
@@ -75,8 +76,8 @@ def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
                 json.dumps({"event": "done", "act": act, "seconds": round(seconds, 2), "path": str(path)}), flush=True
             )
         else:
-            if act is Act.VERIFY:
-                print(path.with_suffix(".txt").read_text(encoding="utf-8"), end="")
+            if (report := reports.get(act)) is not None:
+                print(report.read_text(encoding="utf-8"), end="")
             print(f"{act:<8} {seconds:6.1f} s  {path}", flush=True)
 
     return done

@@ -25,7 +25,8 @@ Each act does all that come before it; what has not changed is not made again.
   channel   a local conda channel: the backend, and what the other channels lack (--channel local: everything)
   lock      the exact packages, solved from environment.yml: pack/locks/ for conda-forge's, else build/
   prefix    the packages of the lock, installed: build/PLATFORM-ACCELERATOR/prefix
-  archive   the prefix as a framed archive, with index and manifest: build/PLATFORM-ACCELERATOR/archive
+  archive   the prefix as a framed archive, with index and manifest: build/PLATFORM-ACCELERATOR/archive;
+            what was left out, and the bytes that saved, by reason: pruned.txt beside it
   stub      the launcher, frozen for that manifest
   stage     all of it for Electron's builder: dist/PLATFORM/resources
   verify    the staged launcher, run in hostile places; what was found: dist/PLATFORM/verify.txt and .json

@@ -153,7 +153,8 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
     dated = source_date(workspace.project, os.environ)
     key = _archive_key(workspace, lock, dated)
     noted = workspace.archive.with_name("archive.key")
-    if (workspace.archive / MANIFEST_NAME).exists() and noted.exists() and noted.read_text() == key:
+    left = (workspace.archive / MANIFEST_NAME, workspace.pruned, noted)
+    if all(path.exists() for path in left) and noted.read_text() == key:
         return
     noted.unlink(missing_ok=True)
     build_archive(

@@ -162,6 +162,20 @@ VERIFIED = """
 import pack.__main__ as program
 from pack.pipeline import Act
 program.run = lambda workspace, act, progress, done: done(Act.VERIFY)
+def test_what_was_left_out_of_an_archive_is_told_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(workspace: Workspace, act: Act, _: Progress, done: Callable[[Act], None]) -> None:
+        workspace.pruned.parent.mkdir(parents=True)
+        workspace.pruned.write_text("1.0 MB 1 files  tests\n")
+        done(act)
+
+    shutil.copy(ROOT / "environment.yml", tmp_path)
+    monkeypatch.setattr(program, "run", run)
+    assert program.main(["archive", "--project", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("1.0 MB 1 files  tests\narchive ")
+
+
 program.run_program()
 """
 
