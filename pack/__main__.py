@@ -9,6 +9,7 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, EngineError
+from launcher.events import VERSION, Failed, to_dict
 from pack.cli import parse
 from pack.console import show_any_text
 from pack.pipeline import Act, product, run
@@ -31,7 +32,8 @@ def main(arguments: Sequence[str]) -> int:
         if request.traceback:
             traceback.print_exc()
         if request.as_json:
-            print(json.dumps({"event": "failed", "code": error.code, "message": error.message, "remedy": error.remedy}))
+            path = str(error.path) if error.path is not None else None
+            print(json.dumps(to_dict(Failed(error.code, error.message, error.remedy, path, log=None))), flush=True)
         print(f"error: {error.message}\n  {error.remedy}\n  [{error.code}]", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
@@ -65,16 +67,15 @@ def show_progress(what: str, done: int, total: int) -> None:
 
 def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
     began = time.monotonic()
+    reports = {Act.ARCHIVE: workspace.pruned, Act.VERIFY: workspace.verification.with_suffix(".txt")}
 
     def done(act: Act) -> None:
-    reports = {Act.ARCHIVE: workspace.pruned, Act.VERIFY: workspace.verification.with_suffix(".txt")}
         nonlocal began
         seconds, began = time.monotonic() - began, time.monotonic()
         path = product(workspace, act)
         if request.as_json:
-            print(
-                json.dumps({"event": "done", "act": act, "seconds": round(seconds, 2), "path": str(path)}), flush=True
-            )
+            event = {"v": VERSION, "event": "done", "act": act, "seconds": round(seconds, 2), "path": str(path)}
+            print(json.dumps(event), flush=True)
         else:
             if (report := reports.get(act)) is not None:
                 print(report.read_text(encoding="utf-8"), end="")

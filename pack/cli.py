@@ -38,7 +38,8 @@ examples:
   python -m pack lock --platform osx-arm64                    what a Mac's engine would be made of
   python -m pack release --locked --accelerator cpu           what the lock says, verified and ready to be published
 
-exit status: 0 done; 40-59 an error with a code, a message and a remedy; 130 interrupted; 70 a bug."""
+exit status: 0 done; 2 a wrong command line; 40-59 an error with a code, a message and a remedy;
+  130 interrupted; 70 a bug, with its traceback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the largest file that is written: an archive above it comes in parts (%(default)s)",
     )
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="the checkout (this folder)")
-    parser.add_argument("--json", action="store_true", help="one JSON line for each act, on stdout")
+    parser.add_argument("--json", action="store_true", help="one JSON line for each act, or its error (docs/events.md)")
     parser.add_argument("--traceback", action="store_true", help="show where in the program an error came up")
     return parser
 

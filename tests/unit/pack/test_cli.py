@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pack.__main__ as program
+from launcher.events import VERSION, Failed
 from launcher.platforms import Platform
 from pack.cli import parse
 from pack.errors import ProgramFailed
@@ -44,7 +45,7 @@ def test_help_names_each_act_and_each_exit_status() -> None:
     assert not said.stderr
     for act in Act:
         assert f"\n  {act} " in said.stdout
-    for status in ("0 done", "40-59", "130", "70"):
+    for status in ("0 done", "2 a wrong command line", "40-59", "130", "70"):
         assert status in said.stdout
 
 
@@ -99,7 +100,8 @@ def test_a_platform_that_cannot_be_built_here_says_where_it_can() -> None:
     assert RUNNERS[OTHER] in refused.stderr
     assert "[platform-not-buildable]" in refused.stderr
     failed = json.loads(refused.stdout)
-    assert failed["event"] == "failed"
+    assert failed.keys() == {"v", "event", *Failed.fields}
+    assert (failed["v"], failed["event"]) == (VERSION, "failed")
     assert failed["code"] == "platform-not-buildable"
     assert RUNNERS[OTHER] in failed["remedy"]
 
@@ -152,16 +154,14 @@ def test_each_act_that_is_done_is_told_of(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(program, "run", run)
     assert program.main(["lock", "--project", str(ROOT), "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(event["event"], event["act"]) for event in told] == [("done", "channel"), ("done", "lock")]
+    assert [(event["v"], event["event"], event["act"]) for event in told] == [
+        (VERSION, "done", "channel"), (VERSION, "done", "lock"),
+    ]  # fmt: skip
     assert all(isinstance(event["seconds"], float) and event["path"] for event in told)
     assert program.main(["lock", "--project", str(ROOT)]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["channel", "lock"]
 
 
-VERIFIED = """
-import pack.__main__ as program
-from pack.pipeline import Act
-program.run = lambda workspace, act, progress, done: done(Act.VERIFY)
 def test_what_was_left_out_of_an_archive_is_told_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +176,10 @@ def test_what_was_left_out_of_an_archive_is_told_with_it(
     assert capsys.readouterr().out.startswith("1.0 MB 1 files  tests\narchive ")
 
 
+VERIFIED = """
+import pack.__main__ as program
+from pack.pipeline import Act
+program.run = lambda workspace, act, progress, done: done(Act.VERIFY)
 program.run_program()
 """
 
