@@ -47,7 +47,7 @@ def record(folder: Path, program: str) -> set[str]:
     """Return what a program of this text opened, run as conda-unpack is: without site-packages."""
     script, written = folder / "program", folder / "record.json"
     script.write_text(program, encoding="utf-8")
-    command = [sys.executable, "-B", "-E", "-s", "-S", "-c", RECORD, written, script]
+    command = [sys.executable, "-B", "-E", "-s", "-S", "-c", RECORD, str(written), str(script)]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     return set(json.loads(written.read_text(encoding="utf-8")))
