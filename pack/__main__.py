@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, EngineError
 from launcher.events import VERSION, Failed, to_dict
 from pack.cli import parse
-from pack.console import show_any_text
+from pack.console import ProgressLines, show_any_text
 from pack.pipeline import Act, product, run
 from pack.spec import Spec
 from pack.workspace import Workspace
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     request = parse(arguments)
     try:
         workspace = open_workspace(request)
-        run(workspace, request.act, show_progress, _tell(request, workspace))
+        run(workspace, request.act, ProgressLines(), _tell(request, workspace))
     except EngineError as error:
         if request.traceback:
             traceback.print_exc()
@@ -55,14 +55,6 @@ def open_workspace(request: Request) -> Workspace:
         level=request.level,
         part_size=request.part_size,
     )
-
-
-def show_progress(what: str, done: int, total: int) -> None:
-    """Show how far an act is: one line that grows on a terminal, the beginning and the end elsewhere."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{what}: {done} of {total}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
-    elif done in {0, total}:
-        print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
 
 
 def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:

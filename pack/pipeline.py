@@ -21,6 +21,7 @@ from pack.doctor import missing_tools
 from pack.errors import NotBuilt, PlatformNotBuildable, ProgramFailed
 from pack.lock import Lock, read_lock
 from pack.prefix import install
+from pack.progress import one_step
 from pack.prune import prune, read_rules, table
 from pack.records import cuda_of, records
 from pack.release import write_release
@@ -128,16 +129,15 @@ def _channel(workspace: Workspace, progress: Progress) -> None:
 
 
 def _lock(workspace: Workspace, progress: Progress) -> None:
-    progress("lock", 0, 1)
     if workspace.locked:
         _read(workspace)
-    else:
-        channels = () if workspace.from_wheels else (workspace.channel,)
+        return
+    channels = () if workspace.from_wheels else (workspace.channel,)
+    with one_step(progress, "solve"):
         solved = solve(
             workspace.spec, cache=workspace.repodata, channels=channels, local=workspace.local_channel, also=[BACKEND]
         )
-        solved.write(workspace.lock)
-    progress("lock", 1, 1)
+    solved.write(workspace.lock)
 
 
 def _read(workspace: Workspace) -> Lock:
