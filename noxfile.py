@@ -146,9 +146,11 @@ def propose(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def publish(session: nox.Session) -> None:
-    """Draft a release of the files in dist/page for the tag that is checked out (CI: needs gh, and GH_TOKEN)."""
+    """Draft a release of the files in dist/page for its version's tag, checked out (CI: needs gh, and GH_TOKEN)."""
     files = sorted(str(path) for path in Path("dist", "page").iterdir())
-    tag = os.environ["GITHUB_REF_NAME"]
+    tag, version = os.environ["GITHUB_REF_NAME"], PROJECT["project"]["version"]
+    if tag != f"v{version}":
+        session.error(f"the tag is {tag}, and pyproject.toml has version {version}: tag v{version}, or raise it there.")
     session.run("gh", "release", "create", tag, "--draft", "--verify-tag", "--title", tag, *files, external=True)
 
 
@@ -163,9 +165,9 @@ def channel(session: nox.Session, platform: str) -> None:
 @nox.parametrize("platform", PLATFORMS)
 def lock(session: nox.Session, platform: str) -> None:
     """Solve environment.yml to exact packages, for each accelerator of the platform unless one is named."""
-    for accelerator in BUILDS[platform]:
-        if "--accelerator" not in session.posargs or accelerator in session.posargs:
-            pack(session, "lock", platform, "--accelerator", accelerator)
+    named = any(word.partition("=")[0] == "--accelerator" for word in session.posargs)
+    for options in [()] if named else [("--accelerator", accelerator) for accelerator in BUILDS[platform]]:
+        pack(session, "lock", platform, *options)
 
 
 @nox.session

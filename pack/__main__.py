@@ -9,7 +9,9 @@ import traceback
 from typing import TYPE_CHECKING, NoReturn
 
 from launcher.errors import EXIT_BUG, EXIT_INTERRUPTED, EngineError
+from launcher.events import VERSION, Failed, to_dict
 from pack.cli import parse
+from pack.console import ProgressLines, show_any_text
 from pack.errors import SystemRefused
 from pack.pipeline import Act, product, run
 from pack.spec import Spec
@@ -26,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     request = parse(arguments)
     try:
         workspace = open_workspace(request)
-        run(workspace, request.act, show_progress, _tell(request, workspace))
+        run(workspace, request.act, ProgressLines(), _tell(request, workspace))
     except (EngineError, OSError) as error:
         return _tell_failure(request, error if isinstance(error, EngineError) else SystemRefused(error))
     except KeyboardInterrupt:
@@ -40,7 +42,8 @@ def _tell_failure(request: Request, error: EngineError) -> int:
     if request.traceback:
         traceback.print_exc()
     if request.as_json:
-        print(json.dumps({"event": "failed", "code": error.code, "message": error.message, "remedy": error.remedy}))
+        path = str(error.path) if error.path is not None else None
+        print(json.dumps(to_dict(Failed(error.code, error.message, error.remedy, path, log=None))), flush=True)
     print(f"error: {error.message}\n  {error.remedy}\n  [{error.code}]", file=sys.stderr)
     return error.exit_status
 
@@ -60,28 +63,20 @@ def open_workspace(request: Request) -> Workspace:
     )
 
 
-def show_progress(what: str, done: int, total: int) -> None:
-    """Show how far an act is: one line that grows on a terminal, the beginning and the end elsewhere."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{what}: {done} of {total}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
-    elif done in {0, total}:
-        print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
-
-
 def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
     began = time.monotonic()
+    reports = {Act.ARCHIVE: workspace.pruned, Act.VERIFY: workspace.verification.with_suffix(".txt")}
 
     def done(act: Act) -> None:
         nonlocal began
         seconds, began = time.monotonic() - began, time.monotonic()
         path = product(workspace, act)
         if request.as_json:
-            print(
-                json.dumps({"event": "done", "act": act, "seconds": round(seconds, 2), "path": str(path)}), flush=True
-            )
+            event = {"v": VERSION, "event": "done", "act": act, "seconds": round(seconds, 2), "path": str(path)}
+            print(json.dumps(event), flush=True)
         else:
-            if act is Act.VERIFY:
-                print(path.with_suffix(".txt").read_text(encoding="utf-8"), end="")
+            if (report := reports.get(act)) is not None:
+                print(report.read_text(encoding="utf-8"), end="")
             print(f"{act:<8} {seconds:6.1f} s  {path}", flush=True)
 
     return done
@@ -89,6 +84,7 @@ def _tell(request: Request, workspace: Workspace) -> Callable[[Act], None]:
 
 def run_program() -> NoReturn:
     """Run the program; the one place that exits."""
+    show_any_text()
     try:
         status = main(sys.argv[1:])
     except Exception:  # noqa: BLE001 -- the edge: whatever comes through here was not foreseen, and its place counts

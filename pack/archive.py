@@ -21,6 +21,7 @@ from pack.floor import floor_of, least_of
 from pack.folder import replaced
 from pack.licenses import write_licenses
 from pack.parts import PART_SIZE, too_many
+from pack.progress import one_step
 from pack.records import public_name, records
 from pack.sbom import write_sbom
 from pack.write import LEVEL, write_archive
@@ -73,15 +74,13 @@ def build_archive(
     SourceChanged, ProgramFailed.
     """
     channel = public_name(channel)
-    progress("collect", 0, 1)
-    sources = leave_out(collect(prefix, channel))
-    progress("collect", 1, 1)
+    with one_step(progress, "collect"):
+        sources = leave_out(collect(prefix, channel))
     _refuse_unsafe(sources, platform)
     placeholder = shortest_placeholder(prefix, sources)
     sources = with_bytecode(sources, prefix / platform.python, cache, progress)
-    progress("core", 0, 1)
-    core = find_core(sources)
-    progress("core", 1, 1)
+    with one_step(progress, "core"):
+        core = find_core(sources)
     with replaced(folder) as unfinished:
         written = write_archive(
             sources,

@@ -19,13 +19,13 @@ from packaging.utils import canonicalize_name
 from rattler.index import index_fs
 
 from launcher.platforms import Platform
-from pack.backendwheel import BACKEND, write_backend_wheel
+from pack.backendwheel import write_backend_wheel
 from pack.condapackage import CondaPackage, write_package
 from pack.download import download
 from pack.errors import PackageUnknown, WheelsUnavailable, WrongAccelerator
 from pack.layout import lay_out
 from pack.names import conda_name, requirement
-from pack.progress import Progress, silent
+from pack.progress import Progress, one_step, silent
 from pack.pythonpackage import write_python
 from pack.spec import TORCH, Accelerator, Spec
 from pack.wheel import Wheel, marker_environment
@@ -96,18 +96,18 @@ def build_channel(
         progress("make packages", len(conversions), len(conversions))
         packages = {out / one.package.subdir / one.package.file_name for one in conversions}
         if whole:
-            interpreter, is_new = write_python(
-                python, channel=out, platform=spec.platform, minor=spec.python, scratch=Path(scratch)
-            )
+            with one_step(progress, "make the interpreter's package"):
+                interpreter, is_new = write_python(
+                    python, channel=out, platform=spec.platform, minor=spec.python, scratch=Path(scratch)
+                )
             packages.add(interpreter)
             written += [interpreter] if is_new else []
     stale = {path for path in out.glob("*/*.conda") if path not in packages}
     for path in stale:
         path.unlink()
     if written or stale or not (out / "noarch" / "repodata.json").exists():
-        progress("index the channel", 0, 1)
-        _index(out, spec.platform)
-        progress("index the channel", 1, 1)
+        with one_step(progress, "index the channel"):
+            _index(out, spec.platform)
     return LocalChannel(out, tuple(sorted(packages)), len(written))
 
 
@@ -213,6 +213,3 @@ def _index(channel: Path, platform: Platform) -> None:
     for subdir in ("noarch", platform):
         (channel / subdir).mkdir(exist_ok=True)
     asyncio.run(index_fs(channel, write_zst=False, write_shards=False))
-
-
-__all__ = ["BACKEND", "Conversion", "LocalChannel", "build_channel", "conversions_of", "noarch_conversion"]

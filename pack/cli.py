@@ -25,7 +25,8 @@ Each act does all that come before it; what has not changed is not made again.
   channel   a local conda channel: the backend, and what the other channels lack (--channel local: everything)
   lock      the exact packages, solved from environment.yml: pack/locks/ for conda-forge's, else build/
   prefix    the packages of the lock, installed: build/PLATFORM-ACCELERATOR/prefix
-  archive   the prefix as a framed archive, with index and manifest: build/PLATFORM-ACCELERATOR/archive
+  archive   the prefix as a framed archive, with index and manifest: build/PLATFORM-ACCELERATOR/archive;
+            what was left out, and the bytes that saved, by reason: pruned.txt beside it
   stub      the launcher, frozen for that manifest
   stage     all of it for Electron's builder: dist/PLATFORM/resources
   verify    the staged launcher, run in hostile places; what was found: dist/PLATFORM/verify.txt and .json
@@ -37,8 +38,8 @@ examples:
   python -m pack lock --platform osx-arm64                    what a Mac's engine would be made of
   python -m pack release --locked --accelerator cpu           what the lock says, verified and ready to be published
 
-exit status: 0 done; 40-59 an error with a code, a message and a remedy, 74 one of the system: a file that it refuses, a
-full disk; 130 interrupted; 70 a bug."""
+exit status: 0 done; 2 a wrong command line; 40-59 an error with a code, a message and a remedy, 74 one of the system:
+  a file that it refuses, a full disk; 130 interrupted; 70 a bug, with its traceback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the largest file that is written: an archive above it comes in parts (%(default)s)",
     )
     parser.add_argument("--project", type=Path, default=Path(), metavar="DIR", help="the checkout (this folder)")
-    parser.add_argument("--json", action="store_true", help="one JSON line for each act, on stdout")
+    parser.add_argument("--json", action="store_true", help="one JSON line for each act, or its error (docs/events.md)")
     parser.add_argument("--traceback", action="store_true", help="show where in the program an error came up")
     return parser
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pack.source import Source
 
 # Runs in the prefix's interpreter: a program's module or path, then its arguments. Written last: what was opened.
-_RECORD = """
+# conda-unpack runs without site-packages, so this needs the standard library alone.
+RECORD = """
 import json, os, runpy, sys
 opened = set()
 def note(event, arguments):
@@ -55,8 +56,19 @@ if sys.platform == "darwin":
     dyld._dyld_get_image_name.restype = ctypes.c_char_p
     opened |= {os.fsdecode(dyld._dyld_get_image_name(n)) for n in range(dyld._dyld_image_count())}
 elif sys.platform == "win32":
-    import psutil
-    opened |= {library.path for library in psutil.Process().memory_maps()}
+    import ctypes
+    from ctypes.wintypes import DWORD, HANDLE, HMODULE, LPWSTR
+    kernel32 = ctypes.WinDLL("kernel32")
+    kernel32.GetCurrentProcess.restype = HANDLE
+    kernel32.K32EnumProcessModules.argtypes = [HANDLE, ctypes.POINTER(HMODULE), DWORD, ctypes.POINTER(DWORD)]
+    kernel32.GetModuleFileNameW.argtypes = [HMODULE, LPWSTR, DWORD]
+    libraries, size, name = (HMODULE * 4096)(), DWORD(), ctypes.create_unicode_buffer(32768)
+    process = kernel32.GetCurrentProcess()
+    if not kernel32.K32EnumProcessModules(process, libraries, ctypes.sizeof(libraries), ctypes.byref(size)):
+        raise ctypes.WinError()
+    for library in libraries[: size.value // ctypes.sizeof(HMODULE)]:
+        if kernel32.GetModuleFileNameW(library, name, len(name)):
+            opened.add(name.value)
 else:
     opened |= {line.split(maxsplit=5)[5].strip() for line in open("/proc/self/maps") if "/" in line}
 with open(record, "w", encoding="utf-8") as stream:
@@ -125,7 +137,7 @@ def _record_server(python: Path, prefix: Path, platform: Platform, scratch: Path
     with (
         (scratch / "stderr").open("wb") as errors,
         subprocess.Popen(
-            [python, "-c", _RECORD, record, "backend", *arguments],
+            [python, "-c", RECORD, record, "backend", *arguments],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -155,7 +167,7 @@ def _record_relocation(
     script = scratch / ("conda-unpack-script.py" if platform.is_windows else "conda-unpack")
     record = scratch / "relocation.json"
     run = subprocess.run(
-        [python, "-B", "-E", "-s", "-S", "-c", _RECORD, record, script, "--version"],
+        [python, "-B", "-E", "-s", "-S", "-c", RECORD, record, script, "--version"],
         env=clean_environment(os.environ, prefix, platform),
         capture_output=True,
         text=True,

@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pack import LEAST_PYTHON
+from pack.console import show_any_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROOM = 6_000_000_000  # bytes: a CPU build and its tests leave under 5 GB (du -sh build dist .nox electron-resources)
+# Bytes, by du -sh build dist .nox electron-resources: a CPU build and its tests leave under 5 GB; of a CUDA build,
+# which is what pip gives on Linux by itself, build/ alone has 14 GB and dist/ 2.5 GB.
+ROOM = 6_000_000_000
+CUDA_ROOM = 20_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ def examine(
             path = find(need.program)
             findings.append(Finding(need.program, path or "missing", "" if path else f"{need.remedy}: {need.purpose}"))
     short = f"free {(ROOM - free) / 1e9:.0f} GB there" if free < ROOM else ""
-    findings.append(Finding("disk", f"{free / 1e9:.0f} GB free at {found_at}", short))
+    tight = f", room for CPU torch; CUDA torch takes {CUDA_ROOM / 1e9:.0f} GB" if ROOM <= free < CUDA_ROOM else ""
+    findings.append(Finding("disk", f"{free / 1e9:.0f} GB free at {found_at}{tight}", short))
     return findings
 
 
@@ -90,4 +95,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    show_any_text()
     sys.exit(main())

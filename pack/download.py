@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from pack.errors import WheelInvalid, WheelsUnavailable
 from pack.folder import write_whole
-from pack.progress import Progress, silent
+from pack.progress import Progress, one_step, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,8 +50,8 @@ def download(
     if kept and all((wheels / name).exists() for name in kept):
         return [_unchanged(wheels / name, sha256) for name, sha256 in kept.items()]
     _check_version(python, minor)
-    progress("ask pip for wheels", 0, len(asked))
-    resolved = _resolve(asked, python=python, follow=follow)
+    with one_step(progress, "ask pip for wheels"):
+        resolved = _resolve(asked, python=python, follow=follow)
     pins = [
         f"{item['metadata']['name']}=={item['metadata']['version']}"
         for item in resolved

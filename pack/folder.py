@@ -29,8 +29,13 @@ def replaced(folder: Path) -> Iterator[Path]:
 def write_whole(path: Path, text: str) -> None:
     """Write a file that is read as it was or as it is now, whenever that is and whatever ends this program."""
     unfinished = path.with_name(path.name + ".new")
-    unfinished.write_text(text, encoding="utf-8")
+    unfinished.write_text(text, encoding="utf-8", newline="\n")
     unfinished.replace(path)
+
+
+def plain_mode(mode: int, *, is_folder: bool) -> int:
+    """Return the mode with which all may read what its owner may, whatever the umask was when it was written."""
+    return 0o755 if is_folder or mode & 0o100 else 0o644
 
 
 def _remove(folder: Path) -> None:

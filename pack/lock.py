@@ -77,7 +77,7 @@ class Lock:
             count=len(held),
             least=", ".join(_in_words(name, version) for name, version in sorted(self.least.items())) or "nothing",
         )
-        path.write_text(header + path.read_text(encoding="utf-8"), encoding="utf-8")
+        path.write_text(header + path.read_text(encoding="utf-8"), encoding="utf-8", newline="\n")
 
 
 def read_lock(

@@ -21,6 +21,7 @@ from pack.doctor import missing_tools
 from pack.errors import NotBuilt, PlatformNotBuildable, ProgramFailed
 from pack.lock import Lock, read_lock
 from pack.prefix import install
+from pack.progress import one_step
 from pack.prune import prune, read_rules, table
 from pack.records import cuda_of, records
 from pack.release import write_release
@@ -131,10 +132,10 @@ def _channel(workspace: Workspace, progress: Progress) -> None:
 
 
 def _lock(workspace: Workspace, progress: Progress) -> None:
-    progress("lock", 0, 1)
     if workspace.locked:
         _read(workspace)
-    else:
+        return
+    with one_step(progress, "solve"):
         solved = solve(
             workspace.spec,
             cache=workspace.repodata,
@@ -142,8 +143,7 @@ def _lock(workspace: Workspace, progress: Progress) -> None:
             local=workspace.local_channel,
             also=[BACKEND],
         )
-        solved.write(workspace.lock)
-    progress("lock", 1, 1)
+    solved.write(workspace.lock)
 
 
 def _read(workspace: Workspace) -> Lock:
@@ -165,7 +165,8 @@ def _archive(workspace: Workspace, progress: Progress) -> None:
     dated = source_date(workspace.project, os.environ)
     key = _archive_key(workspace, lock, dated)
     noted = workspace.archive.with_name("archive.key")
-    if (workspace.archive / MANIFEST_NAME).exists() and noted.exists() and noted.read_text() == key:
+    left = (workspace.archive / MANIFEST_NAME, workspace.pruned, noted)
+    if all(path.exists() for path in left) and noted.read_text() == key:
         return
     noted.unlink(missing_ok=True)
     build_archive(
@@ -194,7 +195,7 @@ def _prune(workspace: Workspace, sources: Sequence[Source]) -> list[Source]:
     cuda = cuda_of(records(workspace.prefix))
     rules = read_rules(workspace.project / "pack" / "prune.toml", workspace.platform, workspace.accelerator, cuda)
     kept, savings = prune(sources, rules)
-    workspace.pruned.write_text(table(savings), encoding="utf-8")
+    workspace.pruned.write_text(table(savings), encoding="utf-8", newline="\n")
     return kept
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Progress(Protocol):
@@ -10,6 +14,14 @@ class Progress(Protocol):
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Take note of a step."""
+
+
+@contextmanager
+def one_step(progress: Progress, what: str) -> Iterator[None]:
+    """Say that work which is not counted begins, and that it ended well."""
+    progress(what, 0, 1)
+    yield
+    progress(what, 1, 1)
 
 
 def silent(what: str, done: int, total: int) -> None:

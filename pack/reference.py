@@ -34,6 +34,8 @@ Written from the code by `python -m pack.reference`; do not edit.
 With `--json` stdout holds one JSON object a line, each with `"v": 1` and `"event"`; everything else goes to stderr.
 Members may be added to an event without a new version: readers leave alone what they do not know. The backend that the
 launcher becomes goes on in the same stream, with `listening {host, port, pid, version}` or `failed`.
+
+`python -m pack --json` speaks the same way: `done {act, seconds, path}` for each act, then perhaps `failed`.
 """
 # A test asks the real program for each answer and compares the names.
 ANSWERS = {
@@ -178,4 +180,4 @@ def _answers() -> Iterator[str]:
 
 if __name__ == "__main__":
     for place, text in pages().items():
-        (ROOT / place).write_text(text, encoding="utf-8")
+        (ROOT / place).write_text(text, encoding="utf-8", newline="\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 from launcher.manifest import MANIFEST_NAME
 from launcher.resources import file_digest
 from pack.errors import NotBuilt, VerificationFailed
-from pack.folder import replaced
+from pack.folder import plain_mode, replaced
 from pack.parts import Parts
 from pack.sbom import SBOM_NAME
 
@@ -61,5 +61,5 @@ def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mtime = _MTIME
-    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+    entry.mode = plain_mode(entry.mode, is_folder=entry.isdir())
     return entry

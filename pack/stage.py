@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from launcher.resources import file_digest
-from pack.folder import replaced
+from pack.folder import plain_mode, replaced
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,10 @@ _ELECTRON_NAMES = {"linux": "linux", "osx": "darwin", "win": "win32"}  # process
 
 
 def stage(archive: Path, stub: Path, manifest: Manifest, resources: Path, progress: Progress) -> None:
-    """Bring the archive and the stub together in `resources`, whole or not at all; engine.json is written last."""
+    """Bring the archive and the stub together in `resources`, whole or not at all; engine.json is written last.
+
+    An installer may keep modes, and another user than the builder runs what it installs: all of it is for all to read.
+    """
     with replaced(resources) as unfinished:
         shutil.copytree(stub, unfinished, symlinks=True, dirs_exist_ok=True)
         files = sorted(path for path in archive.rglob("*") if path.is_file())
@@ -33,6 +36,9 @@ def stage(archive: Path, stub: Path, manifest: Manifest, resources: Path, progre
             shutil.copyfile(path, place)
         progress("stage", len(files), len(files))
         write_engine(unfinished, manifest)
+        for path in (unfinished, *unfinished.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(plain_mode(path.stat().st_mode, is_folder=path.is_dir()))
 
 
 def write_engine(folder: Path, manifest: Manifest) -> None:
@@ -46,7 +52,7 @@ def write_engine(folder: Path, manifest: Manifest) -> None:
         "checksum": file_digest(program),
         "createdAt": manifest.created_at,
     }
-    (folder / ENGINE_NAME).write_text(json.dumps(engine, indent=1) + "\n", encoding="utf-8")
+    (folder / ENGINE_NAME).write_text(json.dumps(engine, indent=1) + "\n", encoding="utf-8", newline="\n")
 
 
 def electron_platform(platform: Platform) -> str:

@@ -15,6 +15,7 @@ from pack.archive import machine_folders
 from pack.elf import blank, least_glibc, set_rpath
 from pack.errors import ProgramFailed
 from pack.folder import replaced
+from pack.progress import one_step
 from pack.tools import TOOLS
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ def build_stub(
     place = folder / _key(sources, digest, release)
     if (place / platform.program).exists():
         return place
-    progress("stub", 0, 1)
-    with replaced(folder) as unfinished:
+    with one_step(progress, "stub"), replaced(folder) as unfinished:
         work = unfinished / "work"
         work.mkdir()
         (work / "entry.py").write_text(_ENTRY, encoding="utf-8")
@@ -67,7 +67,6 @@ def build_stub(
         _run([work / "peft_engine" / platform.program, "--version"], work, "The frozen launcher")
         (work / "peft_engine").rename(unfinished / place.name)
         shutil.rmtree(work)
-    progress("stub", 1, 1)
     return place
 
 

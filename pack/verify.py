@@ -27,6 +27,7 @@ from pack.checks import (
 from pack.errors import NotBuilt, VerificationFailed
 from pack.hollow import hollow_resources
 from pack.hostile import Place, hostile_places, plain_place
+from pack.progress import one_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -105,8 +106,8 @@ def verify(
         singles, everything = make_places(scratch, resources)
         examination = _Examination(resources, manifest, project, scratch)
         found = Report(manifest.runtime, tuple(examination.of(singles, everything, progress)))
-    report.write_text(found.to_json(), encoding="utf-8")
-    report.with_suffix(".txt").write_text(found.to_text(), encoding="utf-8")
+    report.write_text(found.to_json(), encoding="utf-8", newline="\n")
+    report.with_suffix(".txt").write_text(found.to_text(), encoding="utf-8", newline="\n")
     if found.failures:
         raise VerificationFailed(resources, found.failures)
 
@@ -129,7 +130,7 @@ class _Examination:
             yield self._first_start(place)
             shutil.rmtree(place.home, ignore_errors=True)  # a home that was never made is none to remove
         progress("verify", total - 2, total)
-        checks, whole = self._whole(everything)
+        checks, whole = self._whole(everything, progress)
         yield Looked(everything.name, tuple(checks))
         progress("verify", total - 1, total)
         if whole is not None:
@@ -141,20 +142,26 @@ class _Examination:
             return Looked(place.name, (), place.refusal)
         return Looked(place.name, (check_start("first start", self._visit(place)),))
 
-    def _whole(self, place: Place) -> tuple[list[Check], Visit | None]:
+    def _whole(self, place: Place, progress: Progress) -> tuple[list[Check], Visit | None]:
         """Install all there is and look into it; return also how its routes answered, None where nothing installed."""
-        checks = [check_act("install", self._program, place, "--install")]
+        with one_step(progress, "verify: install"):
+            checks = [check_act("install", self._program, place, "--install")]
         if not checks[0].passed:
             return checks, None
         runtime = Runtime(place, self.manifest)
         checks += check_versions(runtime)
-        checks += check_imports(runtime, self.project)
+        with one_step(progress, "verify: imports"):
+            checks += check_imports(runtime, self.project)
         checks += check_files(runtime, self.project)
-        checks += check_programs(runtime, self.project, self.scratch)
-        visit = self._visit(place, everywhere=True)
+        with one_step(progress, "verify: programs"):
+            checks += check_programs(runtime, self.project, self.scratch)
+        with one_step(progress, "verify: start"):
+            visit = self._visit(place, everywhere=True)
         checks += [check_start("start", visit), check_routes(visit)]
         # Last, since it also says that nothing before it wrote into the slot.
-        return [*checks, check_act("every file's sha256", self._program, place, "--verify")], visit
+        with one_step(progress, "verify: every file"):
+            checks.append(check_act("every file's sha256", self._program, place, "--verify"))
+        return checks, visit
 
     def _core_alone(self, whole: Visit) -> Looked:
         """Start from an archive of which only the core can be read, so that nothing can follow it."""

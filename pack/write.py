@@ -32,6 +32,7 @@ LEVEL = 7  # zstd's, for every day; docs/benchmarks.md compares
 RELEASE_LEVEL = 18  # minutes more for one builder, 5 to 9 % fewer bytes for each user
 # One for all entries of all releases, since a second's change makes another frame. The first that zip knows, too.
 _MTIME = 315532800  # 1980-01-01T00:00:00Z
+_MB = 1_000_000
 _BLOCK = tarfile.BLOCKSIZE
 _MEMORY = 288 * 1024 * 1024  # bytes for frames under way, of 512 MiB: Python and the list of entries take up to 200
 
@@ -62,17 +63,19 @@ def write_archive(
     where it holds what it must not, SourceChanged where it does not hold still.
     """
     ordered = sorted((source.path not in core, source.package, source.path, source) for source in sources)
-    entries = []
+    entries, done, total = [], 0, 1 + sum(source.size() for source in sources) // _MB
     with Parts(folder, ARCHIVE_NAME, part_size) as parts, _Frames(parts, frame_size, level) as frames:
         group = None
-        for number, (is_rest, package, _, source) in enumerate(ordered):
+        for is_rest, package, _, source in ordered:
             if (is_rest, package) != group:
                 frames.cut()
                 group = (is_rest, package)
             entries.append(_add(source, frames, machine_paths))
-            progress("archive", number + 1, len(ordered))
+            done += entries[-1].size
+            progress("archive, in MB", done // _MB, total)
         frames.cut()
         frames.add(bytes(2 * _BLOCK))  # how a tar ends
+    progress("archive, in MB", total, total)
     return Written(tuple(parts.finished), Index(tuple(frames.finished), tuple(entries)))
 
 

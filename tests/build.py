@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pack.__main__ import show_progress
+from pack.console import ProgressLines
 from pack.pipeline import Act
 from tests.builders.engine import build_engine
 
 if __name__ == "__main__":
-    build_engine(Act.VERIFY, show_progress)
+    build_engine(Act.VERIFY, ProgressLines())

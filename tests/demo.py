@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from pack.__main__ import show_progress
+from pack.console import ProgressLines
 from pack.pipeline import Act, product, read_manifest
 from tests.builders import models
 from tests.builders.backend import wait_until
@@ -68,7 +68,7 @@ def main() -> int:
     table = Table()
     place = workspace_of_wheels()
     workspace = build_engine(
-        Act.STAGE, show_progress, lambda act: table.add(f"build: {act}", size_of(product(place, act)))
+        Act.STAGE, ProgressLines(), lambda act: table.add(f"build: {act}", size_of(product(place, act)))
     )
     manifest = read_manifest(workspace.archive)
     folder = workspace.build / "demo"
@@ -118,7 +118,7 @@ def main() -> int:
 def train(backend: Any, material: Path) -> dict[str, Any]:
     """Fine-tune the small model and say each tenth of the way; return the finished job."""
     job_id = backend.train(model=str(material / "model"), dataset=str(material / "dataset.jsonl"), **TRAINING)
-    shown = 0
+    shown, show = 0, ProgressLines()
 
     def ended() -> bool:
         nonlocal shown
@@ -126,7 +126,7 @@ def train(backend: Any, material: Path) -> dict[str, Any]:
         done = len(job["metrics"])
         if done >= shown + STEPS // 10:
             shown = done
-            show_progress("train", done, STEPS)
+            show("train", done, STEPS)
         return job["state"] not in {"queued", "running"}
 
     wait_until(ended, "the training ended")

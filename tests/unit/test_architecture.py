@@ -125,6 +125,19 @@ def test_the_backend_knows_neither_launcher_nor_packer(path: Path) -> None:
     assert not tops(imports(path)) & {"launcher", "pack", "tests"}
 
 
+@pytest.mark.parametrize(
+    "name", ["archive", "licenses", "lock", "pipeline", "reference", "release", "sbom", "stage", "verify"]
+)
+def test_what_the_packer_hands_on_has_the_same_line_ends_on_every_system(name: str) -> None:
+    calls = [
+        node for node in ast.walk(ast.parse((ROOT / "pack" / f"{name}.py").read_bytes())) if isinstance(node, ast.Call)
+    ]
+    texts = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "write_text"]
+    handed_on = [ast.unparse(call) for call in texts if call.keywords]  # a key of one word has no line ends
+    assert handed_on
+    assert all(text.endswith("newline='\\n')") for text in handed_on), handed_on
+
+
 def reached(start: Path) -> set[Path]:
     """Return the modules of the backend that running one of them can import, in functions too."""
     found, waiting = {start}, [start]

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ BUILDS: dict[str, tuple[str, ...]] = next(
     for node in NOXFILE.body
     if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BUILDS"
 )
+TAG = "v" + tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 WORKFLOWS = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")}
 
 
@@ -70,6 +72,16 @@ def test_a_job_has_the_rights_that_it_names_and_no_credentials_left_over(workflo
             assert step["with"]["persist-credentials"] is False
 
 
+def test_locks_are_proposed_though_one_platform_cannot_be_solved() -> None:
+    assert jobs("locks")["solve"]["strategy"]["fail-fast"] is False
+    assert jobs("locks")["propose"]["if"] == "${{ !cancelled() }}"  # by default: where all succeeded
+
+
+def test_the_tests_build_from_the_torch_for_which_their_runner_has_room() -> None:
+    (tests,) = [step for step in steps("checks") if step.get("run", "").split()[-1:] == ["tests"]]
+    assert tests["env"]["PIP_EXTRA_INDEX_URL"] == "https://download.pytorch.org/whl/cpu"
+
+
 def test_one_action_has_one_digest_everywhere() -> None:
     pinned = {use for text in WORKFLOWS.values() for use in re.findall(r"uses: ([\w.-]+/[\w.-]+@\w+)", text)}
     assert len({use.partition("@")[0] for use in pinned}) == len(pinned)
@@ -93,14 +105,15 @@ def test_an_archive_of_a_release_is_solved_for_by_nobody_and_ends_in_verify() ->
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone of a repository with a noxfile, and a gh that notes what it is asked for, in the file `asked`."""
+    """A clone of a repository with a noxfile, gh and python there noting what they are asked for, in `asked`."""
     clone, origin, programs = tmp_path / "clone", tmp_path / "origin", tmp_path / "programs"
     (clone / "pack" / "locks").mkdir(parents=True)
     for name in ("noxfile.py", "pyproject.toml"):
         shutil.copy(ROOT / name, clone)
     programs.mkdir()
-    (programs / "gh").write_text(f"#!/bin/sh\necho \"$*\" >> '{tmp_path}/asked'\n")
-    (programs / "gh").chmod(0o755)
+    for name in ("gh", "python"):
+        (programs / name).write_text(f"#!/bin/sh\necho \"$*\" >> '{tmp_path}/asked'\n")
+        (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     git(tmp_path, "init", "--bare", "--quiet", str(origin))
     git(clone, "init", "--quiet", "--initial-branch", "main")
@@ -114,10 +127,15 @@ def git(folder: Path, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
-def nox(folder: Path, session: str) -> list[str]:
-    """Run a session there, and return what gh was asked for."""
-    command = [sys.executable, "-m", "nox", "--session", session]
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+def run_nox(folder: Path, session: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a session there, with the programs that are there."""
+    command = [sys.executable, "-m", "nox", "--no-venv", "--no-install", "--session", session, "--", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def nox(folder: Path, session: str, *words: str) -> list[str]:
+    """Run a session there, and return what its programs were asked for."""
+    ran = run_nox(folder, session, *words)
     assert ran.returncode == 0, ran.stderr
     asked = folder.parent / "asked"
     return asked.read_text().splitlines() if asked.exists() else []
@@ -135,10 +153,29 @@ def test_new_locks_are_proposed_and_old_ones_are_not(clone: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for gh")
 def test_a_release_is_a_draft_of_its_tag_with_every_file(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITHUB_REF_NAME", "v1.0")
+    monkeypatch.setenv("GITHUB_REF_NAME", TAG)
     (clone / "dist" / "page").mkdir(parents=True)
     for name in ("engine.tar", "engine.sha256"):
         (clone / "dist" / "page" / name).touch()
     assert nox(clone, "publish") == [
-        "release create v1.0 --draft --verify-tag --title v1.0 dist/page/engine.sha256 dist/page/engine.tar"
+        f"release create {TAG} --draft --verify-tag --title {TAG} dist/page/engine.sha256 dist/page/engine.tar"
     ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for gh")
+def test_a_tag_of_another_version_is_no_release(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_REF_NAME", "v99.0")
+    (clone / "dist" / "page").mkdir(parents=True)
+    refused = run_nox(clone, "publish")
+    assert refused.returncode == 1
+    assert f"the tag is v99.0, and pyproject.toml has version {TAG[1:]}" in refused.stderr
+    assert not (clone.parent / "asked").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for python")
+@pytest.mark.parametrize("named", [["--accelerator=cpu"], ["--accelerator", "cpu"]])
+def test_a_lock_is_solved_for_the_accelerator_that_is_named_or_for_each(clone: Path, named: list[str]) -> None:
+    lock = "-m pack lock --platform linux-64"
+    assert nox(clone, "lock(linux-64)", *named) == [f"{lock} {' '.join(named)}"]
+    each = [f"{lock} --accelerator {accelerator}" for accelerator in BUILDS["linux-64"]]
+    assert nox(clone, "lock(linux-64)")[1:] == each

@@ -154,8 +154,8 @@ def test_a_file_that_vanishes_while_packing_leaves_the_archive_of_before(tmp_pat
     archive(tmp_path, prefix)
     before = contents(tmp_path / "archive")
 
-    def vanish(what: str, done: int, total: int) -> None:
-        if (what, done) == ("archive", total // 2):
+    def vanish(what: str, *_: int) -> None:
+        if what.startswith("archive") and (tmp_path / "pkgs").exists():
             shutil.rmtree(tmp_path / "pkgs")
 
     with pytest.raises(SourceChanged, match="it has gone"):

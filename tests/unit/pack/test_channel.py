@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -24,11 +24,15 @@ from pack.download import download
 from pack.errors import PackageUnknown, SpecInvalid, WheelInvalid, WheelsUnavailable, WrongAccelerator
 from pack.names import conda_name, match_specs
 from pack.prefix import install, installed, unmanaged, wanted
+from pack.progress import silent
 from pack.records import CACHE_TAG
 from pack.solve import solve
 from pack.spec import Accelerator, Spec
 from pack.wheel import Wheel, marker_environment
 from tests.builders.wheels import build_project, build_torch, build_wheel
+
+if TYPE_CHECKING:
+    from pack.progress import Progress
 
 on_linux_64 = pytest.mark.skipif(
     Platform.current() is not Platform.LINUX_64, reason="the interpreter is packed on linux-64"
@@ -65,12 +69,17 @@ def spec_of(text: str = SPEC, accelerator: Accelerator | None = None) -> Spec:
     return Spec.from_text(text, platform=Platform.current(), accelerator=accelerator)
 
 
-def build(tmp_path: Path, spec: Spec | None = None, *, whole: bool = True) -> LocalChannel:
+def build(tmp_path: Path, spec: Spec | None = None, *, whole: bool = True, progress: Progress = silent) -> LocalChannel:
     project = tmp_path / "project"
     if not project.exists():
         build_project(project)
     return build_channel(
-        spec or spec_of(), out=tmp_path / "channel", wheels=tmp_path / "wheels", project=project, whole=whole
+        spec or spec_of(),
+        out=tmp_path / "channel",
+        wheels=tmp_path / "wheels",
+        project=project,
+        whole=whole,
+        progress=progress,
     )
 
 
@@ -81,7 +90,8 @@ def names(channel: LocalChannel) -> set[str]:
 @pytest.mark.usefixtures("index")
 @on_linux_64
 def test_what_pip_fetches_becomes_a_channel_that_installs_and_runs(tmp_path: Path) -> None:
-    channel = build(tmp_path)
+    told: list[str] = []
+    channel = build(tmp_path, progress=lambda what, *_: told.append(what))
     lock = solve(spec_of(), cache=tmp_path / "cache", channels=(), local=channel.path, also=("peft-studio-backend",))
     prefix = tmp_path / "prefix"
     steps: list[tuple[int, int]] = []
@@ -91,6 +101,7 @@ def test_what_pip_fetches_becomes_a_channel_that_installs_and_runs(tmp_path: Pat
         *("python", "pytorch", "peft-studio-backend", "alpha", "beta", "beta-more", "gamma", "delta"),
         *("uvicorn", "uvicorn-standard"),
     }
+    assert told[-4:] == ["make the interpreter's package"] * 2 + ["index the channel"] * 2
     assert steps[-1] == (10, 10)
     assert installed(prefix) == wanted(lock)
     assert list(unmanaged(prefix)) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pack.__main__ as program
+from launcher.events import VERSION, Failed
 from launcher.platforms import Platform
 from pack.cli import parse
 from pack.errors import ProgramFailed
@@ -44,7 +46,7 @@ def test_help_names_each_act_and_each_exit_status() -> None:
     assert not said.stderr
     for act in Act:
         assert f"\n  {act} " in said.stdout
-    for status in ("0 done", "40-59", "74", "130", "70"):
+    for status in ("0 done", "2 a wrong command line", "40-59", "74", "130", "70"):
         assert status in said.stdout
 
 
@@ -99,7 +101,8 @@ def test_a_platform_that_cannot_be_built_here_says_where_it_can() -> None:
     assert RUNNERS[OTHER] in refused.stderr
     assert "[platform-not-buildable]" in refused.stderr
     failed = json.loads(refused.stdout)
-    assert failed["event"] == "failed"
+    assert failed.keys() == {"v", "event", *Failed.fields}
+    assert (failed["v"], failed["event"]) == (VERSION, "failed")
     assert failed["code"] == "platform-not-buildable"
     assert RUNNERS[OTHER] in failed["remedy"]
 
@@ -189,10 +192,46 @@ def test_each_act_that_is_done_is_told_of(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(program, "run", run)
     assert program.main(["lock", "--project", str(ROOT), "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(event["event"], event["act"]) for event in told] == [("done", "channel"), ("done", "lock")]
+    assert [(event["v"], event["event"], event["act"]) for event in told] == [
+        (VERSION, "done", "channel"), (VERSION, "done", "lock"),
+    ]  # fmt: skip
     assert all(isinstance(event["seconds"], float) and event["path"] for event in told)
     assert program.main(["lock", "--project", str(ROOT)]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["channel", "lock"]
+
+
+def test_what_was_left_out_of_an_archive_is_told_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(workspace: Workspace, act: Act, _: Progress, done: Callable[[Act], None]) -> None:
+        workspace.pruned.parent.mkdir(parents=True)
+        workspace.pruned.write_text("1.0 MB 1 files  tests\n")
+        done(act)
+
+    shutil.copy(ROOT / "environment.yml", tmp_path)
+    monkeypatch.setattr(program, "run", run)
+    assert program.main(["archive", "--project", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.startswith("1.0 MB 1 files  tests\narchive ")
+
+
+VERIFIED = """
+import pack.__main__ as program
+from pack.pipeline import Act
+program.run = lambda workspace, act, progress, done: done(Act.VERIFY)
+program.run_program()
+"""
+
+
+def test_a_console_that_lacks_a_sign_is_told_all_the_same(tmp_path: Path) -> None:
+    report = tmp_path / "dist" / Platform.current() / "verify.txt"
+    report.parent.mkdir(parents=True)
+    report.write_text("a path with spaces, é and 日本\n", encoding="utf-8")
+    shutil.copy(ROOT / "environment.yml", tmp_path)
+    command = [sys.executable, "-c", VERIFIED, "verify", "--project", str(tmp_path)]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
+    assert run.returncode == 0, run.stderr
+    assert "a path with spaces, é and \\u65e5\\u672c".encode("cp1252") in run.stdout
 
 
 def test_what_nobody_foresaw_shows_its_place_and_has_a_status_of_its_own(

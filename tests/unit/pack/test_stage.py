@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +99,20 @@ def test_staged_files_are_copies(archive: tuple[Path, Manifest], stub: Path) -> 
     place = archive[0].parent / "staged"
     stage(archive[0], stub, archive[1], place, silent)
     assert all(path.stat().st_nlink == 1 for path in place.rglob("*") if path.is_file())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no modes")
+@pytest.mark.usefixtures("umask")
+def test_all_may_read_it_whatever_the_builders_umask(archive: tuple[Path, Manifest], stub: Path) -> None:
+    for path in (stub, *stub.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700)  # as a freeze leaves them there
+    place = archive[0].parent / "staged"
+    os.umask(0o077)
+    stage(archive[0], stub, archive[1], place, silent)
+    found = {path: path.stat().st_mode & 0o777 for path in (place, *place.rglob("*")) if not path.is_symlink()}
+    program = place / archive[1].platform.program
+    assert found == {path: 0o755 if path.is_dir() or path == program else 0o644 for path in found}
 
 
 NAMES = {"linux": ("linux", "peft_engine"), "osx": ("darwin", "peft_engine"), "win": ("win32", "peft_engine.exe")}

@@ -57,7 +57,11 @@ def test_whole_resources_pass_every_check(bench: Bench) -> None:
 
 
 def test_each_hostile_place_is_a_place_of_its_own_in_the_report(bench: Bench) -> None:
-    verify(bench.resources, bench.project, bench.report, silent)
+    told: list[str] = []
+    verify(bench.resources, bench.project, bench.report, lambda what, *_: told.append(what))
+    # Of what takes minutes each beginning shows.
+    parts = ("install", "imports", "programs", "start", "every file")
+    assert list(dict.fromkeys(told)) == ["verify", *(f"verify: {part}" for part in parts)]
     places = {looked["place"]: looked for looked in json.loads(bench.report.read_text())["places"]}
     assert list(places) == [
         "the resources", "a path with spaces, é and 日本", "a path of 200 characters",
