@@ -82,6 +82,9 @@ def test_a_verification_that_fails_names_what_was_found_and_what_was_expected(
     place.mkdir(parents=True)
     bench.resources.rename(place / "resources")
     (bench.project / "environment.yml").write_bytes((ROOT / "environment.yml").read_bytes())
+    built = bench.project / "build" / f"{Platform.current()}-cpu"
+    built.mkdir(parents=True)
+    (built / "pruned.txt").touch()
 
     def nothing(_: Workspace, __: Progress) -> None:
         """The acts before it left what is there."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -19,37 +18,12 @@ from launcher.platforms import Platform
 from pack.errors import NotBuilt, PackError, PlatformNotBuildable, ProgramFailed
 from pack.pipeline import RUNNERS, Act, product, read_manifest, run
 from pack.progress import silent
-from pack.spec import ACCELERATORS, LOCAL, Spec
-from pack.workspace import CONDA_FORGE, Workspace
+from pack.spec import ACCELERATORS, LOCAL
+from pack.workspace import CONDA_FORGE
+from tests.builders.acts import HERE, deeds, workspace
 from tests.builders.sources import SMALL_MANIFEST
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pack.pipeline import Deed
-
 ACTS = list(Act)
-HERE = Platform.current()
-
-
-def workspace(platform: Platform = HERE, channel: str = LOCAL) -> Workspace:
-    """Return a workspace in which nothing is done."""
-    spec = Spec(platform=platform, accelerator=ACCELERATORS[platform][0], channels=(), lines=())
-    return Workspace(project=Path("/nowhere"), spec=spec, channel=channel, locked=False, level=1, part_size=1)
-
-
-def deeds(did: list[Act], failing: Mapping[Act, BaseException] | None = None) -> dict[Act, Deed]:
-    """Return deeds that note that they were done, and fail where they are asked to."""
-
-    def deed(act: Act) -> Deed:
-        def do(_: object, __: object) -> None:
-            did.append(act)
-            if failing and act in failing:
-                raise failing[act]
-
-        return do
-
-    return {act: deed(act) for act in Act}
 
 
 ERRORS = st.sampled_from([

@@ -12,6 +12,7 @@ from pack.errors import ProgramFailed, SpecInvalid
 from pack.pipeline import Act, run
 from pack.progress import silent
 from pack.sourcedate import source_date
+from tests.builders.acts import deeds, workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,8 +50,6 @@ def test_what_is_no_time_is_refused_by_name(said: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("act", [act for act in Act if act not in {Act.CHANNEL, Act.LOCK, Act.PREFIX}])
 def test_what_is_no_time_is_refused_before_any_work(act: Act, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.unit.pack.test_pipeline import deeds, workspace
-
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     did: list[Act] = []
     with pytest.raises(SpecInvalid):
