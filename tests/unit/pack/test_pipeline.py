@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -22,6 +22,9 @@ from pack.spec import ACCELERATORS, LOCAL
 from pack.workspace import CONDA_FORGE
 from tests.builders.acts import HERE, deeds, workspace
 from tests.builders.sources import SMALL_MANIFEST
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ACTS = list(Act)
 
