@@ -93,10 +93,15 @@ def plain_record(record: Mapping[str, Any], channel: str) -> bytes:
     plain["url"] = public_address(address) if is_public else f"{channel}/{plain['subdir']}/{plain['fn']}"
     plain["channel"] = channel
     plain["files"] = sorted(plain["files"])
-    # The hash of a file as installed here says where "here" was.
-    paths = [{key: value for key, value in row.items() if key != "sha256_in_prefix"} for row in rows(record)]
+    paths = [_plain_row(row) for row in rows(record)]
     plain["paths_data"] = {**plain.get("paths_data", {}), "paths": sorted(paths, key=lambda row: str(row["_path"]))}
     return json.dumps(plain, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row without the hash and the size of a file as installed here, which say how long "here" is spelt."""
+    of_here = {"sha256_in_prefix", *(["size_in_bytes"] if row.get("prefix_placeholder") else [])}
+    return {key: value for key, value in row.items() if key not in of_here}
 
 
 def channel_of(record: Mapping[str, Any], channel: str) -> str:

@@ -22,7 +22,7 @@ from pack.archive import build_archive
 from pack.condapackage import CondaPackage, write_package
 from pack.prefix import unmanaged
 from pack.progress import silent
-from tests.builders.prefix import interpreter
+from tests.builders.prefix import PLACEHOLDER, interpreter
 from tests.builders.runtime import BUILT
 from tests.builders.wheels import build_project
 
@@ -52,7 +52,7 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Path:
     contents = {
         ("python", "3.11.9", "0_cpython"): {"bin/python3.11": interpreter()},
         ("pytorch", "2.13.0", "cpu_0"): {f"{site}/torch/__init__.py": ""},
-        ("alpha", "1.0", "0"): {f"{site}/alpha.py": ""},
+        ("alpha", "1.0", "0"): {f"{site}/alpha.py": "", "etc/alpha.conf": f"at {PLACEHOLDER}/etc"},
     }
     for (name, version, build), files in contents.items():
         staged = tmp_path_factory.mktemp(name)
@@ -62,7 +62,8 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (staged / path).chmod(0o755)
         if name == "python":
             (staged / "bin/python").symlink_to("python3.11")
-        write_package(CondaPackage(name, version, build, "linux-64"), files=staged, channel=channel)
+        package = CondaPackage(name, version, build, "linux-64")
+        write_package(package, files=staged, channel=channel, placeholder=PLACEHOLDER)
     asyncio.run(index_fs(channel, write_zst=False, write_shards=False, force=True))
     return channel
 
