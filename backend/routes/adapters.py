@@ -17,9 +17,9 @@ from backend.adapters.shelf import Adapter, Learnt
 from backend.documents import NAME
 from backend.errors import NameTaken
 from backend.models.local import snapshot
-from backend.models.names import HUB_ID, is_folder
+from backend.models.names import is_folder
 from backend.routes.deleted import Deleted
-from backend.routes.exports import converted
+from backend.routes.exports import Push, converted
 from backend.routing import ZIP, Router
 from backend.services import Services, services
 from backend.tasks.results import Converted, Merged, Pushed
@@ -41,13 +41,6 @@ class Gguf(BaseModel):
 
     name: str = Field(pattern=f"^{NAME.pattern}$")
     ollama_model: str | None = Field(default=None, pattern=r"^[\w./:-]{1,200}$")
-
-
-class Push(BaseModel):
-    """Where to put the adapter on the hub."""
-
-    repository: str = Field(pattern=HUB_ID)
-    private: bool = True
 
 
 class Adapters(TypedDict):

@@ -29,8 +29,8 @@ class ModelGguf(BaseModel):
     modelfile: bool = False
 
 
-class ModelPush(BaseModel):
-    """Where to put the model on the hub."""
+class Push(BaseModel):
+    """Where to put a model or an adapter on the hub."""
 
     repository: str = Field(pattern=HUB_ID)
     private: bool = True
@@ -45,7 +45,7 @@ async def gguf(name: str, body: ModelGguf, parts: Parts) -> Converted:
 
 
 @router.post("/{name}/push")
-async def push(name: str, body: ModelPush, parts: Parts) -> Pushed:
+async def push(name: str, body: Push, parts: Parts) -> Pushed:
     """Put a model on the hub, in a private repository unless asked otherwise; GET /api/pushes says how far it is."""
     folder = await asyncio.to_thread(_folder, name, parts)
     return await parts.pushes.push(folder, body.repository, f"Add {name}", private=body.private)
