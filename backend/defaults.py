@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from backend.estimates import MIB, PUBLISHED_BYTES, Workload, hours, memory_mb, rate
 from backend.methods import METHODS, method_of
-from backend.training.plan import PROMPT_METHODS, MethodName, Precision, Quantization
+from backend.training.plan import PROMPT_METHODS, MethodName, Precision, Quantization, TrainingPlan
 from backend.wizard import method_name
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ class Situation:
     quantization: Quantization | None = None
     gradient_checkpointing: bool | None = None
     gradient_accumulation: int | None = None
+    virtual_tokens: int = TrainingPlan.virtual_tokens
 
 
 def situation(body: Mapping[str, Any]) -> Situation:
@@ -180,6 +181,7 @@ def fitting(now: Situation) -> Workload:
         sequence_length=now.longest,
         method=now.method,
         precision=now.precision or precision(now.compute_capability),
+        virtual_tokens=now.virtual_tokens,
     )
     for quantization in _quantizations(now):
         for checkpointing in _checkpointings(now):

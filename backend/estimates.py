@@ -6,8 +6,10 @@ P = 12 · depth · width² gives width = ∛(128 P / 12). For 7 billion that say
 Memory of one training, in bytes:
   weights      P × bytes of one weight (4, 2, 1 or ½)
   adapter      its share of P (LoRA and its like: 1 %), × 16: a 32-bit weight, its gradient, and Adam's two moments
+  tokens       of every example in a batch; prompt tuning's own come before each, as further positions
   activations  tokens in a batch × depth × width × 34 (Korthikanti et al., 2022, without attention scores, 16-bit);
-               with gradient checkpointing × 2 for each layer, and 34 for the one at work
+               with gradient checkpointing × 2 for each layer, and 34 for the one at work; DoRA keeps two more values
+               of what each linear layer gives, 10⅓ widths a layer of a Llama: 41 more
   logits       tokens in a batch × 50,000 words × 8: 32-bit values and their gradient
 
 Time: 4 × P floating-point operations a token: 2 forwards, 2 backwards through frozen weights, which get no gradient.
@@ -18,6 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backend.training.plan import TrainingPlan
+
 if TYPE_CHECKING:
     from backend.training.plan import MethodName, Precision, Quantization
 
@@ -27,6 +31,7 @@ ADAPTER_SHARE = 0.01
 SMALL_SHARES = {"ia3": 1e-4, "prefix-tuning": 1e-3, "prompt-tuning": 1e-5}
 ADAPTER_BYTES = 16
 ACTIVATION_BYTES = 34
+DORA_BYTES = 41
 CHECKPOINT_BYTES = 2
 LOGIT_BYTES = 8
 WORDS = 50_000
@@ -51,6 +56,7 @@ class Workload:
     precision: Precision = "fp32"
     quantization: Quantization = "none"
     gradient_checkpointing: bool = False
+    virtual_tokens: int = TrainingPlan.virtual_tokens
 
 
 def width_and_depth(parameters: float) -> tuple[float, float]:
@@ -62,14 +68,12 @@ def width_and_depth(parameters: float) -> tuple[float, float]:
 def memory_mb(work: Workload) -> float:
     """Return the MiB that a training needs at its peak."""
     width, depth = width_and_depth(work.parameters)
-    tokens = work.batch_size * work.sequence_length
+    tokens = work.batch_size * (work.sequence_length + (work.virtual_tokens if work.method == "prompt-tuning" else 0))
     weights = work.parameters * QUANTIZED_BYTES.get(work.quantization, WEIGHT_BYTES[work.precision])
     adapter = work.parameters * SMALL_SHARES.get(work.method, ADAPTER_SHARE) * ADAPTER_BYTES
-    wide = 2 if work.precision == "fp32" else 1
-    if work.gradient_checkpointing:
-        activations = tokens * width * (depth * CHECKPOINT_BYTES + ACTIVATION_BYTES) * wide
-    else:
-        activations = tokens * width * depth * ACTIVATION_BYTES * wide
+    layer = ACTIVATION_BYTES + (DORA_BYTES if work.method == "dora" else 0)
+    layers = depth * CHECKPOINT_BYTES + layer if work.gradient_checkpointing else depth * layer
+    activations = tokens * width * layers * (2 if work.precision == "fp32" else 1)
     return (weights + adapter + activations + tokens * WORDS * LOGIT_BYTES) / MIB
 
 

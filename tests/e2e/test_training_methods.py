@@ -23,7 +23,9 @@ pytestmark = pytest.mark.runtime
 
 ARCHITECTURES = ("model", "gpt2", "qwen2")
 HELD_OUT = 16
-ESTIMATED = [("lora", 4), ("lora", 16), ("dora", 4), ("ia3", 4), ("prefix-tuning", 4), ("prompt-tuning", 4)]
+METHODS_ESTIMATED = ("lora", "dora", "ia3", "prefix-tuning", "prompt-tuning")
+ESTIMATED = [(method, batch) for method in METHODS_ESTIMATED for batch in (4, 16)]
+SHORTEST = 16  # tokens that every row has, so that none of a batch is padding
 LORA_FAMILY = ("lora", "dora", "rslora", "pissa")
 TRAINED = [(architecture, method.id) for architecture in ARCHITECTURES for method in METHODS if not method.needs_cuda]
 
@@ -90,7 +92,7 @@ def results(runtime_python: Path, material: Path) -> Mapping[str, dict[str, Any]
                 method=method,
                 batch_size=batch,
                 max_steps=2,
-                max_seq_length=32,
+                max_seq_length=SHORTEST,
             )
             for method, batch in ESTIMATED
         ),
@@ -196,15 +198,15 @@ def held_mb(trained: dict[str, Any]) -> float:
 
 
 @pytest.mark.parametrize(("method", "batch"), ESTIMATED)
-def test_the_estimate_of_memory_is_within_a_third_of_what_a_training_takes(
+def test_the_estimate_of_memory_is_within_a_quarter_of_what_a_training_takes(
     results: Mapping[str, dict[str, Any]], method: MethodName, batch: int
 ) -> None:
     trained = results[f"larger-{method}-{batch}"]
     assert "error" not in trained
     (note,) = [note for note in trained["notes"] if "frozen" in note]
     frozen = int(note.partition("beside ")[2].partition(" frozen")[0].replace(",", ""))
-    estimated = memory_mb(Workload(parameters=frozen, batch_size=batch, sequence_length=32, method=method))
-    assert estimated == pytest.approx(trained["peak_mb"], rel=1 / 3)
+    estimated = memory_mb(Workload(parameters=frozen, batch_size=batch, sequence_length=SHORTEST, method=method))
+    assert estimated == pytest.approx(trained["peak_mb"], rel=1 / 4)
 
 
 def test_no_adapter_decomposes_the_models_weights_when_it_is_loaded(results: Mapping[str, dict[str, Any]]) -> None:

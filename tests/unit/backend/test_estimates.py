@@ -54,6 +54,12 @@ def test_more_of_anything_needs_more_memory() -> None:
     for more in ({"parameters": 2e9}, {"batch_size": 3}, {"sequence_length": 600}):
         assert memory_mb(replace(work, **more)) > memory_mb(work)
     assert memory_mb(replace(work, gradient_checkpointing=True)) < memory_mb(work)
+    assert memory_mb(replace(work, method="dora")) > memory_mb(work)
+
+
+def test_the_tokens_of_prompt_tuning_take_room_in_every_example() -> None:
+    work = Workload(parameters=1e9, batch_size=2, sequence_length=512, method="prompt-tuning", virtual_tokens=100)
+    assert memory_mb(work) == memory_mb(replace(work, sequence_length=612, virtual_tokens=0))
 
 
 def test_time_follows_from_operations() -> None:
@@ -99,7 +105,7 @@ def test_memory_is_estimated_for_each_method_that_the_machine_can_do() -> None:
     by_method = found["estimated_memory_mb_by_method"]
     assert set(by_method) == {method.id for method in METHODS}
     assert by_method["lora"] == found["estimated_memory_mb"]
-    assert by_method["qlora"] < by_method["prompt-tuning"] < by_method["ia3"] < by_method["lora"]
+    assert by_method["qlora"] < by_method["ia3"] < by_method["prefix-tuning"] < by_method["lora"] < by_method["dora"]
     assert "qlora" not in smart_defaults(replace(GPU, compute_capability=None))["estimated_memory_mb_by_method"]
     asked = smart_defaults(replace(GPU, method="qlora"))
     assert (asked["quantization"], asked["estimated_memory_mb_by_method"]["qlora"]) == (

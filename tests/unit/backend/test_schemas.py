@@ -100,6 +100,7 @@ def test_what_the_request_says_is_nothing_that_we_chose() -> None:
     longest=st.integers(1, 100_000),
     method=st.sampled_from(METHODS),
     processes=st.integers(1, 8),
+    virtual_tokens=st.integers(1, 1000),
 )
 def test_the_batch_that_is_left_to_us_fits_by_the_estimate_and_no_step_has_more_examples_than_suit_the_dataset(
     parameters: float,
@@ -109,8 +110,10 @@ def test_the_batch_that_is_left_to_us_fits_by_the_estimate_and_no_step_has_more_
     longest: int,
     method: Method,
     processes: int,
+    virtual_tokens: int,
 ) -> None:
-    asked = StartTraining.model_validate(MINE | {"method": method.id, "nproc_per_node": processes})
+    wanted = {"method": method.id, "nproc_per_node": processes, "virtual_tokens": virtual_tokens}
+    asked = StartTraining.model_validate(MINE | wanted)
     device = Device(memory_mb=memory, cores=4, compute_capability=capability)
     now = asked.situation(parameters, device, Extent(examples=examples, longest=longest))
     chosen = asked.chosen(now)
@@ -123,6 +126,7 @@ def test_the_batch_that_is_left_to_us_fits_by_the_estimate_and_no_step_has_more_
         precision=precision(capability),
         quantization=found.quantization,
         gradient_checkpointing=found.gradient_checkpointing,
+        virtual_tokens=found.virtual_tokens,
     )
     assert memory_mb(work) <= 0.9 * memory or (found.batch_size == 1 and "too much for" in chosen["batch_size"].why)
     step = found.batch_size * found.gradient_accumulation
@@ -147,6 +151,15 @@ def test_a_batch_that_is_left_to_us_depends_on_model_dataset_and_machine_and_say
     tight = asked.chosen(asked.situation(0.6e9, small, ROWS))
     assert tight["gradient_checkpointing"].value is True
     assert "main memory" in tight["batch_size"].why
+
+
+def test_tokens_that_prompt_tuning_adds_to_each_example_leave_room_for_fewer_of_them() -> None:
+    few, many = (
+        StartTraining.model_validate(MINE | {"method": "prompt-tuning", "virtual_tokens": number})
+        for number in (1, 1000)
+    )
+    batches = [asked.chosen(asked.situation(3e9, GPU, ROWS))["batch_size"].value for asked in (few, many)]
+    assert batches[0] > batches[1]
 
 
 def test_what_the_request_says_of_the_batch_limits_what_is_left_to_us() -> None:
