@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # bitsandbytes computes on processors too, far slower than they do without: tests only let it.
 QUANTIZING_DEVICES = ["cuda"]
-OPTIMIZERS = {"adamw": "adamw_torch", "sgd": "sgd"}
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "sgd": "sgd"}  # fused: one kernel for all parameters
 
 
 def half_of_device(torch: Any) -> Any:
