@@ -12,6 +12,7 @@ from backend.models.loading import load_model, load_tokenizer
 from backend.models.tokens import has_template, learnt
 from backend.training import checkpoints
 from backend.training.adapters import extra_tokens, put_adapter, save_adapter
+from backend.training.batch import batcher
 from backend.training.events import Event, Note, Saved
 from backend.training.memory import remedy, says_out_of_memory
 from backend.training.monitor import monitor
@@ -92,8 +93,7 @@ def _train(
         ),
         train_dataset=training,
         eval_dataset=validation or None,
-        # The one for language models covers every token that equals the padding, which often is the one that ends.
-        data_collator=transformers.DataCollatorForSeq2Seq(tokenizer),
+        data_collator=batcher(tokenizer.pad_token_id),
         processing_class=tokenizer,
         callbacks=[monitor(plan, tell, asked_to_stop, world)],
     )
@@ -122,22 +122,18 @@ def _train(
 
 def _examples(
     plan: TrainingPlan, tokenizer: Any, length: int, tell: Callable[[Event], None], world: World
-) -> tuple[list[Any], list[Any]]:
+) -> tuple[list[list[int]], list[list[int]]]:
     """Return the examples to train on and those to validate with, as tokens."""
     examples = world.share(list(read_examples(plan.dataset)) if world.leads else None)
     if not has_template(tokenizer) and any(not isinstance(example, str) for example in examples):
         message = 'The model has no chat template: its messages are written as lines of "role: content"'
         tell(Note(time=now(), level="WARN", message=message))
-    rows = [_row(learnt(tokenizer, example, length)) for example in examples]
+    rows = [learnt(tokenizer, example, length) for example in examples]
     kept = min(round(len(rows) * plan.validation_split), len(rows) - 1)
     training, validation = rows[: len(rows) - kept], rows[len(rows) - kept :]
     aside = f", {len(validation)} kept for validation" if validation else ""
     tell(_note(f"Training on {len(training)} examples{aside}"))
     return training, validation
-
-
-def _row(tokens: list[int]) -> dict[str, list[int]]:
-    return {"input_ids": tokens, "attention_mask": [1] * len(tokens), "labels": tokens}
 
 
 def _length(plan: TrainingPlan, base: Any, tell: Callable[[Event], None]) -> int:
