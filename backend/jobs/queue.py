@@ -229,7 +229,7 @@ class Queue:
             for job in await asyncio.to_thread(store.jobs, State.QUEUED):
                 if job.id not in told:
                     told.add(job.id)
-                    await self._tell(store, job.id, Note(time=now(), level="INFO", message=ENGINE_ARRIVING))
+                    await self._tell(store, job.id, [Note(time=now(), level="INFO", message=ENGINE_ARRIVING)])
             if not told:
                 return
             with suppress(TimeoutError):
@@ -248,9 +248,9 @@ class Queue:
             run.ask(State.INTERRUPTED)
         if run.asked is not None:  # while the process was being made, so that there is nothing to save yet
             run.kill()
-        status = await run.listen(lambda event: self._tell(store, job.id, event))
+        status = await run.listen(lambda events: self._tell(store, job.id, events))
         if run.overdue:
-            await self._tell(store, job.id, Note(time=now(), level="WARN", message=OVERDUE))
+            await self._tell(store, job.id, [Note(time=now(), level="WARN", message=OVERDUE)])
         state = outcome(status, saved=saved_adapter(self._folders, job.id) is not None, asked=run.asked)
         if run.asked is not None or status == 0:
             return state, None
@@ -275,6 +275,7 @@ class Queue:
         self.listeners.changed(job)
         return job
 
-    async def _tell(self, store: Store, job_id: str, event: Event) -> None:
-        number = await asyncio.to_thread(store.append, job_id, event)
-        self.listeners.tell(job_id, number, event)
+    async def _tell(self, store: Store, job_id: str, events: list[Event]) -> None:
+        numbers = await asyncio.to_thread(store.append, job_id, events)
+        for number, event in zip(numbers, events, strict=True):
+            self.listeners.tell(job_id, number, event)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from backend import host
 from backend.states import State
 from backend.training.events import Failed, Progress, from_line
-from backend.workers import STOP
+from backend.workers import LINE_BYTES, STOP
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from backend.jobs.job import Job
     from backend.training.events import Event
 
+DELIVERY_SECONDS = 0.1  # between two, since each is a transaction, and a small model takes a hundred steps a second
 STEPS_TO_STOP = 3  # a worker that was asked while it began one ends it, validates, and saves
 
 
@@ -60,20 +61,28 @@ class Run:
         self.overdue = self.process is not None and self.process.returncode is None
         self.kill()
 
-    async def listen(self, tell: Callable[[Event], Awaitable[None]]) -> int:
-        """Pass on what the worker tells until it ends; return its exit status."""
+    async def listen(self, tell: Callable[[list[Event]], Awaitable[None]]) -> int:
+        """Pass on what the worker tells until it ends, the first at once; return its exit status."""
         assert self.process is not None
         assert self.process.stdout is not None
         ending = asyncio.create_task(_end(self.process))
-        async for line in self.process.stdout:
-            event = from_line(line)
-            if isinstance(event, Failed):
-                self.failure = self.failure or event  # what other processes say later follows from the first
-            elif isinstance(event, Progress):
-                self.step_seconds = max(self.step_seconds, event.elapsed - self._elapsed)
-                self._elapsed = event.elapsed
-            await tell(event)
+        torn = b""  # of a line that is still being written, or that its worker was killed over
+        while arrived := await self.process.stdout.read(LINE_BYTES):
+            *lines, torn = (torn + arrived).split(b"\n")
+            events = [from_line(line) for line in lines]
+            for event in events:
+                self._learn(event)
+            if events:
+                await tell(events)
+            await asyncio.wait({ending}, timeout=DELIVERY_SECONDS)
         return await ending
+
+    def _learn(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            self.failure = self.failure or event  # what other processes say later follows from the first
+        elif isinstance(event, Progress):
+            self.step_seconds = max(self.step_seconds, event.elapsed - self._elapsed)
+            self._elapsed = event.elapsed
 
 
 def outcome(status: int, *, saved: bool, asked: State | None) -> State:

@@ -35,6 +35,7 @@ _jobs = sql.table(
     sql.column("error", sql.JSON(none_as_null=True)),
 )
 _events = sql.table("events", sql.column("number"), sql.column("job_id"), sql.column("line"))
+_keep = _events.insert()  # made once: sqlalchemy compiles a statement that it knows no more
 
 
 class Store:
@@ -97,10 +98,10 @@ class Store:
         with self._transaction() as connection:
             return [self._job(row) for row in connection.execute(query)]
 
-    def append(self, job_id: str, event: Event) -> int:
-        """Keep what a job told; return the event's number, which grows."""
+    def append(self, job_id: str, events: list[Event]) -> list[int]:
+        """Keep what a job told; return the number of each event, which grow."""
         with self._transaction() as connection:
-            return _append(connection, job_id, event)
+            return [_append(connection, job_id, event) for event in events]
 
     def events(self, job_id: str) -> list[tuple[int, Event]]:
         """Return all that a job told, oldest first, each with its number."""
@@ -155,7 +156,7 @@ class Store:
 
 
 def _append(connection: sql.Connection, job_id: str, event: Event) -> int:
-    done = connection.execute(_events.insert().values(job_id=job_id, line=to_line(event)))
+    done = connection.execute(_keep, {"job_id": job_id, "line": to_line(event)})
     return int(done.lastrowid)
 
 

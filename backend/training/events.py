@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from backend.states import State
@@ -118,7 +118,7 @@ def replayed(events: Iterable[Event]) -> list[Event]:
 
 def to_line(event: Event) -> str:
     """Return the event as one line of JSON, without the line's end."""
-    return json.dumps({"event": event.kind, **asdict(event)}, allow_nan=False)  # NaN is no JSON to a browser
+    return json.dumps({"event": event.kind, **vars(event)}, allow_nan=False)  # NaN is no JSON to a browser
 
 
 def from_line(line: str | bytes) -> Event:

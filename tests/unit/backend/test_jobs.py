@@ -205,7 +205,7 @@ def test_a_websocket_tells_the_past_to_a_late_client(tmp_path: Path) -> None:
     store = Store(tmp_path / "jobs.sqlite3")
     store.add(Job(id="old", state=State.COMPLETED, plan=plan_of(tmp_path), created_at=now()))
     for event in (Changed(time=now(), state=State.RUNNING), STEP, Changed(time=now(), state=State.COMPLETED)):
-        store.append("old", event)
+        store.append("old", [event])
     store.close()
     with running_backend(PYTHON, tmp_path) as backend, backend.websocket("/ws/training/old") as socket:
         told = [json.loads(socket.recv()) for _ in range(4)]
