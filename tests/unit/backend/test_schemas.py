@@ -158,7 +158,10 @@ def test_tokens_that_prompt_tuning_adds_to_each_example_leave_room_for_fewer_of_
         StartTraining.model_validate(MINE | {"method": "prompt-tuning", "virtual_tokens": number})
         for number in (1, 1000)
     )
-    batches = [asked.chosen(asked.situation(3e9, GPU, ROWS))["batch_size"].value for asked in (few, many)]
+    batches = [
+        asked.plan(Path("/rows.jsonl"), asked.chosen(asked.situation(3e9, GPU, ROWS))).batch_size
+        for asked in (few, many)
+    ]
     assert batches[0] > batches[1]
 
 
