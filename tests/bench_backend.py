@@ -165,7 +165,7 @@ def health_table(backend: Backend, material: Path) -> None:
     print_answers("while a model of 940 MB loads", seconds)
     unload(backend, entry)
     for name, what in (
-        ("model", "while a job trains, 40 steps a second"),
+        ("model", "while a job trains a small model"),
         ("larger", "while a job trains a larger model"),
     ):
         with asked_all_the_time(backend) as seconds:
