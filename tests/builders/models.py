@@ -4,8 +4,8 @@ With `--larger NAME WIDTH DEPTH` it makes FOLDER/NAME as well, a Llama of this s
 
 Run it with an interpreter that has torch, such as the packed runtime's; tests themselves need none. The same
 seeds give the same files. FOLDER/model is a Llama's folder as the hub has it, FOLDER/gpt2 and
-FOLDER/qwen2 are the others', FOLDER/chat is a Llama whose tokenizer is one for conversations; FOLDER/dataset.jsonl has
-one example a line.
+FOLDER/qwen2 are the others', FOLDER/chat is a Llama whose tokenizer is one for conversations, FOLDER/older one that has
+SentencePiece's tokenizer.model alone; FOLDER/dataset.jsonl has one example a line.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def build(folder: Path) -> None:
     for name, architecture in (("model", "llama"), ("gpt2", "gpt2"), ("qwen2", "qwen2")):
         write_model(folder / name, architecture, _tokenizer(sentences, CHAT_TEMPLATE if name == "qwen2" else None))
     write_model(folder / "chat", "llama", _chat_tokenizer(sentences))
+    write_older(folder / "older", sentences)
 
 
 def make_sentences(count: int) -> list[str]:
@@ -75,6 +76,31 @@ def write_dataset(path: Path, sentences: list[str]) -> None:
 
 def write_model(folder: Path, architecture: str, tokenizer: Any) -> None:
     """Write a model of some 300,000 random parameters, with its tokenizer."""
+    _write_weights(folder, architecture, tokenizer)
+    tokenizer.save_pretrained(folder)
+
+
+def write_older(folder: Path, sentences: list[str]) -> None:
+    """Write a Llama as they were first published: its tokenizer is what SentencePiece makes, and nothing else."""
+    import sentencepiece
+    from transformers import AutoTokenizer
+
+    folder.mkdir()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences),
+        model_prefix=str(folder / "tokenizer"),
+        model_type="bpe",
+        vocab_size=VOCABULARY,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        minloglevel=2,
+    )
+    (folder / "tokenizer.vocab").unlink()  # for people to read
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "LlamaTokenizer"}))
+    _write_weights(folder, "llama", AutoTokenizer.from_pretrained(folder))
+
+
+def _write_weights(folder: Path, architecture: str, tokenizer: Any) -> None:
     import torch
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
@@ -82,7 +108,6 @@ def write_model(folder: Path, architecture: str, tokenizer: Any) -> None:
     logging.disable_progress_bar()
     torch.manual_seed(SEED)
     AutoModelForCausalLM.from_config(_configuration(architecture, tokenizer)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 def write_larger(folder: Path, width: int, depth: int, tokenizer: Path) -> None:

@@ -83,6 +83,7 @@ def results(runtime_python: Path, material: Path) -> Mapping[str, dict[str, Any]
         request(material, "limited", r=4096, limit_mb=64),
         request(material, "long", max_seq_length=100_000, method="prompt-tuning", max_steps=1),
         request(material, "no-room", method="prefix-tuning", virtual_tokens=1000),
+        request(material, "older", model=str(material / "older"), max_steps=1),
         request(material, "sgd", optimizer="sgd", gradient_checkpointing=True, lr_scheduler="cosine"),
         *(
             request(
@@ -165,7 +166,7 @@ def test_what_cannot_be_done_says_why(
     assert error["remedy"]
 
 
-@pytest.mark.parametrize("name", ["named-layers", "long", "sgd", "chat", "plain-chat"])
+@pytest.mark.parametrize("name", ["named-layers", "long", "older", "sgd", "chat", "plain-chat"])
 def test_settings_that_differ_are_trained_all_the_same(results: Mapping[str, dict[str, Any]], name: str) -> None:
     assert "error" not in results[name]
     assert results[name]["losses"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ENVIRONMENT = (Path(__file__).parents[3] / "environment.yml").read_text(encoding="utf-8")
+# What conda-forge alone can answer, but for a line of Windows'.
+FROM_FORGE = re.sub(r"  - local::(?!bitsandbytes).*\n", "", ENVIRONMENT)
 BITSANDBYTES = Record("win-64", "bitsandbytes", "0.50.2", "py311_h1234567_0", ("python 3.11.*", "pytorch >=2.3"))
+FROM_WHEELS = (
+    BITSANDBYTES,
+    Record("noarch", "protobuf", "7.36.2", "py311_h2345678_0", ("python 3.11.*",)),
+    Record("noarch", "sentencepiece", "0.2.2", "py311_h3456789_0", ("python 3.11.*",)),
+)
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +41,9 @@ def forge(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is built on the machine: the backend on all platforms, and the package that conda-forge lacks on one."""
+    """What is built on the machine: the backend, and what is made from wheels."""
     backend = Record("noarch", BACKEND, "1.0", "py311_h7654321_0", ("python >=3.11", "fastapi ==0.138.2"))
-    return write_channel(tmp_path_factory.mktemp("local"), [BITSANDBYTES, backend], *Platform)
+    return write_channel(tmp_path_factory.mktemp("local"), [*FROM_WHEELS, backend], *Platform)
 
 
 @pytest.fixture
@@ -84,7 +92,7 @@ def test_our_environment_solves_to_the_right_torch_without_a_card(
 ) -> None:
     spec = ask(ENVIRONMENT, platform, accelerator)
 
-    lock = solve(spec, cache=tmp_path, channels=(forge.as_uri(),), local=local if platform is Platform.WIN_64 else None)
+    lock = solve(spec, cache=tmp_path, channels=(forge.as_uri(),), local=local)
 
     assert builds(lock)["pytorch"] == build
     assert set(builds(lock)) >= {line.name for line in spec.lines}
@@ -92,7 +100,7 @@ def test_our_environment_solves_to_the_right_torch_without_a_card(
 
 
 def test_the_same_is_solved_over_http(served: str, tmp_path: Path) -> None:
-    lock = solve(ask(ENVIRONMENT, Platform.LINUX_64), cache=tmp_path, channels=(served,))
+    lock = solve(ask(FROM_FORGE, Platform.LINUX_64), cache=tmp_path, channels=(served,))
 
     assert builds(lock)["pytorch"].startswith("cuda129_mkl_py311")
     assert builds(lock)["bitsandbytes"].startswith("cuda129")
@@ -100,36 +108,36 @@ def test_the_same_is_solved_over_http(served: str, tmp_path: Path) -> None:
 
 
 def test_the_channels_of_environment_yml_are_asked_when_no_other_is_named(forge: Path, tmp_path: Path) -> None:
-    text = ENVIRONMENT.replace("- conda-forge", f"- {forge.as_uri()}")
+    text = FROM_FORGE.replace("- conda-forge", f"- {forge.as_uri()}")
 
     assert solve(ask(text, Platform.OSX_ARM64), cache=tmp_path).channels == (f"{forge.as_uri()}/",)
 
 
 def test_each_platform_has_its_own_extras(forge: Path, local: Path, tmp_path: Path) -> None:
-    unix = solve(ask(ENVIRONMENT, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),))
-    windows = solve(ask(ENVIRONMENT, Platform.WIN_64), cache=tmp_path, channels=(forge.as_uri(),), local=local)
+    unix = solve(ask(FROM_FORGE, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),))
+    windows = solve(ask(FROM_FORGE, Platform.WIN_64), cache=tmp_path, channels=(forge.as_uri(),), local=local)
 
     assert "uvloop" in builds(unix)
     assert "uvloop" not in builds(windows)
 
 
 def test_a_lock_says_what_it_asks_of_a_machine(forge: Path, tmp_path: Path) -> None:
-    cuda = solve(ask(ENVIRONMENT, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),))
-    cpu = solve(ask(ENVIRONMENT, Platform.LINUX_64, Accelerator.CPU), cache=tmp_path, channels=(forge.as_uri(),))
+    cuda = solve(ask(FROM_FORGE, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),))
+    cpu = solve(ask(FROM_FORGE, Platform.LINUX_64, Accelerator.CPU), cache=tmp_path, channels=(forge.as_uri(),))
 
     assert cuda.least == {"__glibc": "2.28", "__cuda": "12"}
     assert cpu.least == {"__glibc": "2.17"}
 
 
 def test_a_package_that_no_channel_has_is_named_with_its_line(forge: Path, tmp_path: Path) -> None:
-    text = ENVIRONMENT.replace("- psutil=7.2.2", "- psutill=7.2.2")
+    text = FROM_FORGE.replace("- psutil=7.2.2", "- psutill=7.2.2")
     number = next(n for n, line in enumerate(text.splitlines(), 1) if "psutill" in line)
 
     with pytest.raises(PackageUnknown, match=rf"named psutill \(environment.yml, line {number}\)"):
         solve(ask(text, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),))
     with pytest.raises(PackageUnknown, match="named peft-studio-backend"):
         solve(
-            ask(ENVIRONMENT, Platform.LINUX_64),
+            ask(FROM_FORGE, Platform.LINUX_64),
             cache=tmp_path,
             channels=(forge.as_uri(),),
             also=("peft-studio-backend",),
@@ -137,7 +145,7 @@ def test_a_package_that_no_channel_has_is_named_with_its_line(forge: Path, tmp_p
 
 
 def test_a_version_that_no_channel_has_is_not_called_unknown(forge: Path, tmp_path: Path) -> None:
-    text = ENVIRONMENT.replace("peft=0.19.1", "peft=0.99.0")
+    text = FROM_FORGE.replace("peft=0.19.1", "peft=0.99.0")
 
     with pytest.raises(SpecUnsolvable, match=r"linux-64 with cuda:[\s\S]*peft"):
         solve(ask(text, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),))
@@ -147,20 +155,20 @@ def test_a_channel_that_cannot_be_reached_is_named(tmp_path: Path) -> None:
     absent = (tmp_path / "absent").as_uri()
 
     with pytest.raises(ChannelUnreachable, match="absent"):
-        solve(ask(ENVIRONMENT, Platform.LINUX_64), cache=tmp_path, channels=(absent,))
+        solve(ask(FROM_FORGE, Platform.LINUX_64), cache=tmp_path, channels=(absent,))
     with pytest.raises(ChannelUnreachable, match=r"127\.0\.0\.1:9/"):
-        solve(ask(ENVIRONMENT, Platform.LINUX_64), cache=tmp_path, channels=("http://127.0.0.1:9/forge",))
+        solve(ask(FROM_FORGE, Platform.LINUX_64), cache=tmp_path, channels=("http://127.0.0.1:9/forge",))
 
 
 def test_a_local_line_is_not_answered_by_another_channel(forge: Path, tmp_path: Path) -> None:
-    text = ENVIRONMENT.replace("- peft=", "- local::peft=")
+    text = FROM_FORGE.replace("- peft=", "- local::peft=")
 
     with pytest.raises(PackageUnknown, match=r"peft .*asked: local"):
         solve(ask(text, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),))
 
 
 def test_a_lock_is_read_back_as_it_was_written_and_names_no_folder(tmp_path: Path) -> None:
-    spec = ask(ENVIRONMENT, Platform.WIN_64)
+    spec = ask(FROM_FORGE, Platform.WIN_64)
     lock = solve(spec, cache=tmp_path, channels=(), local=write_conda_forge(tmp_path / "all", also=[BITSANDBYTES]))
     path = tmp_path / "locks" / "win-64.lock"
     lock.write(path)
@@ -177,7 +185,7 @@ def test_the_same_packages_make_the_same_lock_in_another_folder(tmp_path: Path) 
     written = []
     for name in ("here", "elsewhere"):
         channel = write_conda_forge(tmp_path / name, also=[BITSANDBYTES])
-        lock = solve(ask(ENVIRONMENT, Platform.WIN_64), cache=tmp_path / "cache", channels=(), local=channel)
+        lock = solve(ask(FROM_FORGE, Platform.WIN_64), cache=tmp_path / "cache", channels=(), local=channel)
         lock.write(tmp_path / f"{name}.lock")
         written.append((tmp_path / f"{name}.lock").read_bytes())
 
@@ -220,15 +228,15 @@ CHANGES = [
 
 def test_another_build_of_torch_than_the_one_that_was_solved_is_refused(forge: Path, tmp_path: Path) -> None:
     path = tmp_path / "linux-64.lock"
-    solve(ask(ENVIRONMENT, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),)).write(path)
-    changed = ENVIRONMENT.replace("=cuda*  # [linux64]", "=cpu*  # [linux64]", 1)
+    solve(ask(FROM_FORGE, Platform.LINUX_64), cache=tmp_path, channels=(forge.as_uri(),)).write(path)
+    changed = FROM_FORGE.replace("=cuda*  # [linux64]", "=cpu*  # [linux64]", 1)
 
     with pytest.raises(LockStale, match=r"line \d+ asks for pytorch ==2.13.0 cpu\*; it holds pytorch"):
         read_lock(path, ask(changed, Platform.LINUX_64))
 
 
 def test_no_cuda_comes_with_a_torch_for_the_processor(forge: Path, tmp_path: Path) -> None:
-    spec = ask(ENVIRONMENT, Platform.LINUX_64, Accelerator.CPU)
+    spec = ask(FROM_FORGE, Platform.LINUX_64, Accelerator.CPU)
 
     found = builds(solve(spec, cache=tmp_path, channels=(forge.as_uri(),)))
 
@@ -239,7 +247,7 @@ def test_no_cuda_comes_with_a_torch_for_the_processor(forge: Path, tmp_path: Pat
 
 def test_the_first_lines_of_a_lock_tell_people_what_it_needs(forge: Path, tmp_path: Path) -> None:
     for accelerator in (Accelerator.CUDA, Accelerator.CPU):
-        spec, path = ask(ENVIRONMENT, Platform.LINUX_64, accelerator), tmp_path / accelerator
+        spec, path = ask(FROM_FORGE, Platform.LINUX_64, accelerator), tmp_path / accelerator
         solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
 
     assert "# They ask at least for an NVIDIA driver for CUDA 12 (525 or later), glibc 2.28." in (
@@ -249,7 +257,7 @@ def test_the_first_lines_of_a_lock_tell_people_what_it_needs(forge: Path, tmp_pa
 
 
 def test_another_backend_leaves_the_lock_as_it_is_and_makes_another_digest(forge: Path, tmp_path: Path) -> None:
-    spec, read = ask(ENVIRONMENT, Platform.LINUX_64), []
+    spec, read = ask(FROM_FORGE, Platform.LINUX_64), []
     for number in (1, 2):
         backend = Record("noarch", BACKEND, "1.0", f"py311_h000000{number}_0", ("python >=3.11", "fastapi ==0.138.2"))
         local = write_channel(tmp_path / str(number), [backend], Platform.LINUX_64)
@@ -263,7 +271,7 @@ def test_another_backend_leaves_the_lock_as_it_is_and_makes_another_digest(forge
 
 
 def test_a_lock_that_lacks_what_the_backend_needs_is_refused(forge: Path, local: Path, tmp_path: Path) -> None:
-    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    spec, path = ask(FROM_FORGE, Platform.LINUX_64), tmp_path / "linux-64.lock"
     solve(spec, cache=tmp_path, channels=(forge.as_uri(),), local=local, also=[BACKEND]).write(path)
     needy = Record("noarch", BACKEND, "1.0", "py311_h0000003_0", ("fastapi ==0.999",))
 
@@ -284,7 +292,7 @@ def test_a_lock_that_lacks_what_the_backend_needs_is_refused(forge: Path, local:
 def test_a_lock_that_lacks_what_any_of_its_packages_needs_is_refused(
     lacking: str, need: str, by: str, forge: Path, tmp_path: Path
 ) -> None:
-    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    spec, path = ask(FROM_FORGE, Platform.LINUX_64), tmp_path / "linux-64.lock"
     solved = solve(spec, cache=tmp_path, channels=(forge.as_uri(),))
     left = tuple(record for record in solved.records if record.name.normalized != lacking)
     replace(solved, records=left).write(path)
@@ -296,7 +304,7 @@ def test_a_lock_that_lacks_what_any_of_its_packages_needs_is_refused(
 def test_a_lock_whose_package_is_another_version_than_its_neighbour_needs_is_refused(
     forge: Path, tmp_path: Path
 ) -> None:
-    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    spec, path = ask(FROM_FORGE, Platform.LINUX_64), tmp_path / "linux-64.lock"
     solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
     path.write_text(path.read_text().replace("libtorch 2.13.0 cuda129_mkl_h546cc0b_302", "libtorch 2.14.0"))
 
@@ -305,7 +313,7 @@ def test_a_lock_whose_package_is_another_version_than_its_neighbour_needs_is_ref
 
 
 def test_a_lock_of_another_channel_than_the_one_asked_for_is_refused(forge: Path, tmp_path: Path) -> None:
-    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    spec, path = ask(FROM_FORGE, Platform.LINUX_64), tmp_path / "linux-64.lock"
     solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
 
     assert read_lock(path, spec, channels=[str(forge)]).channels == (f"{forge.as_uri()}/",)
@@ -316,7 +324,7 @@ def test_a_lock_of_another_channel_than_the_one_asked_for_is_refused(forge: Path
 
 
 def test_a_channel_is_the_same_whatever_token_and_password_open_it(forge: Path, tmp_path: Path) -> None:
-    spec, path = ask(ENVIRONMENT, Platform.LINUX_64), tmp_path / "linux-64.lock"
+    spec, path = ask(FROM_FORGE, Platform.LINUX_64), tmp_path / "linux-64.lock"
     solved = solve(spec, cache=tmp_path, channels=(forge.as_uri(),))
     replace(solved, channels=("local:/", "https://me:secret@host/t/mine/forge/")).write(path)
 
@@ -326,14 +334,14 @@ def test_a_channel_is_the_same_whatever_token_and_password_open_it(forge: Path, 
 
 
 def test_a_channel_in_a_folder_that_is_not_ours_keeps_its_address(forge: Path, tmp_path: Path) -> None:
-    spec = ask(ENVIRONMENT, Platform.LINUX_64)
+    spec = ask(FROM_FORGE, Platform.LINUX_64)
     path = tmp_path / "linux-64.lock"
     solve(spec, cache=tmp_path, channels=(forge.as_uri(),)).write(path)
     assert {record.url.startswith(forge.as_uri()) for record in read_lock(path, spec).records} == {True}
 
 
 def test_a_lock_that_is_absent_broken_or_anothers_is_refused(forge: Path, tmp_path: Path) -> None:
-    spec = ask(ENVIRONMENT, Platform.LINUX_64)
+    spec = ask(FROM_FORGE, Platform.LINUX_64)
     path, broken = tmp_path / "linux-64.lock", tmp_path / "broken.lock"
     broken.write_text("nothing: [")
     solve(spec, cache=tmp_path, channels=(), local=forge).write(path)
@@ -343,6 +351,6 @@ def test_a_lock_that_is_absent_broken_or_anothers_is_refused(forge: Path, tmp_pa
     with pytest.raises(LockStale, match="not a lock"):
         read_lock(broken, spec)
     with pytest.raises(LockStale, match="nothing for osx-arm64"):
-        read_lock(path, ask(ENVIRONMENT, Platform.OSX_ARM64))
+        read_lock(path, ask(FROM_FORGE, Platform.OSX_ARM64))
     with pytest.raises(LockStale, match="of a local channel"):
         read_lock(path, spec, local=tmp_path)
