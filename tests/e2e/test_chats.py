@@ -28,14 +28,16 @@ from transformers import AutoTokenizer, DataCollatorForSeq2Seq
 from backend.datasets.rows import Message
 from backend.models.loading import load_tokenizer
 from backend.models.tokens import asked, learnt
-from backend.training.train import _row
+from backend.training.batch import batcher
 folder, question, said = sys.argv[1], *map(json.loads, sys.argv[2:])
 ours, plain = load_tokenizer(folder), AutoTokenizer.from_pretrained(folder)
 def messages(given):
     return tuple(Message(**one) for one in given)
 def template(given, **how):
     return plain.apply_chat_template(given, tokenize=True, return_dict=True, **how)["input_ids"]
-batch = DataCollatorForSeq2Seq(ours)([_row(learnt(ours, text)) for text in ("The fox.", "The fox sleeps by the gate.")])
+rows = [learnt(ours, text) for text in ("The fox.", "The fox sleeps by the gate.")]
+batch = batcher(ours.pad_token_id)(rows)
+same = DataCollatorForSeq2Seq(ours)([{"input_ids": r, "attention_mask": [1] * len(r), "labels": r} for r in rows])
 print(json.dumps({
     "bos": plain.bos_token_id,
     "eos": plain.eos_token_id,
@@ -44,8 +46,7 @@ print(json.dumps({
     "cut": learnt(ours, "The fox.", 3),
     "chat": [learnt(ours, messages(said)), template(said)],
     "question": [asked(ours, messages(question)), template(question, add_generation_prompt=True)],
-    "labels": batch["labels"].tolist(),
-    "tokens": batch["input_ids"].tolist(),
+    "batches": [{name: made[name].tolist() for name in made} for made in (batch, same)],
 }))
 """
 
@@ -95,12 +96,14 @@ def test_a_text_ends_unless_it_is_cut(tokens: Mapping[str, Any]) -> None:
 
 
 def test_all_is_learnt_but_the_padding_though_it_looks_like_an_end(tokens: Mapping[str, Any]) -> None:
-    short, long = tokens["labels"]
-    assert long == tokens["tokens"][1]
+    batch, librarys = tokens["batches"]
+    assert batch == librarys
+    short, long = batch["labels"]
+    assert long == batch["input_ids"][1]
     assert long[-1] == tokens["eos"]
     said = len(tokens["text"][0])
     assert short == [*tokens["text"][0], *[-100] * (len(long) - said)]
-    assert tokens["tokens"][0][said:] == [tokens["eos"]] * (len(long) - said)
+    assert batch["input_ids"][0][said:] == [tokens["eos"]] * (len(long) - said)
 
 
 def test_a_model_that_learnt_conversations_ends_its_answers(backend: Backend, talker: Mapping[str, Any]) -> None:
