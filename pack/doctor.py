@@ -43,6 +43,13 @@ NEEDS = (
     Need("ldd", "the libraries that the interpreter needs are found with it", "apt-get install libc-bin", ("linux",)),
     Need("npm", "the Electron part is built and tested with it", "install Node.js 20 or later", builds=False),
     Need("chromium", "the pages are tested in it", "apt-get install chromium", ("linux",), builds=False),
+    Need(
+        "gnome-keyring-daemon",
+        "secrets are kept in it by a test",
+        "apt-get install gnome-keyring dbus",
+        ("linux",),
+        builds=False,
+    ),
 )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 import sys
+import tempfile
 import threading
 import zipfile
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from tests.builders.backend import Backend, running_backend, wait_until
+from tests.builders.backend import Backend, clean_environment, running_backend, wait_until
 from tests.builders.hub import running_hub
 
 if TYPE_CHECKING:
@@ -46,6 +49,29 @@ class Keyring(KeyringBackend):
 
 
 @pytest.fixture
+def desktop() -> Iterator[dict[str, str]]:
+    """Give the environment of a desktop's session whose keyring, GNOME's own, is unlocked."""
+    bus = ("dbus-daemon", "--session", "--nofork", "--print-address")
+    with (
+        tempfile.TemporaryDirectory() as folder,  # a socket's path has to be short
+        subprocess.Popen(bus, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as session,
+    ):
+        assert session.stdout is not None
+        address = session.stdout.readline().strip()
+        environment = {"DBUS_SESSION_BUS_ADDRESS": address, "HOME": folder, "XDG_RUNTIME_DIR": folder}
+        subprocess.run(
+            ["gnome-keyring-daemon", "--unlock", "--components=secrets"],  # returns once it serves
+            input="password",
+            env=clean_environment(**environment),
+            stdout=subprocess.DEVNULL,
+            text=True,
+            check=True,
+        )
+        yield environment
+        session.terminate()  # and with it the keyring's
+
+
+@pytest.fixture
 def keyring(tmp_path: Path) -> Path:
     """The folder of a keyring."""
     folder = tmp_path / "keyring"
@@ -72,8 +98,17 @@ def everything_below(folder: Path) -> Iterator[bytes]:
 def test_the_hubs_token_is_kept_in_the_keyring_and_shown_to_the_hub_after_a_restart(
     tmp_path: Path, keyring: Path
 ) -> None:
+    keep_show_and_forget(tmp_path, with_keyring(keyring))
+
+
+@pytest.mark.skipif(not shutil.which("gnome-keyring-daemon"), reason="gnome-keyring is not installed")
+def test_a_desktops_keyring_keeps_the_hubs_token(tmp_path: Path, desktop: dict[str, str]) -> None:
+    keep_show_and_forget(tmp_path, desktop)
+
+
+def keep_show_and_forget(tmp_path: Path, keyring: dict[str, str]) -> None:
     with running_hub() as hub:
-        environment = with_keyring(keyring) | {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache")}
+        environment = keyring | {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache")}
         with running_backend(PYTHON, tmp_path / "data", environment=environment) as backend:
             found = put(backend)
             assert found == {"secrets": [{"name": "hub-token", "kept_in": "keyring"}], "keyring_problem": None}
