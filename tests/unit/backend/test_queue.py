@@ -297,6 +297,28 @@ def test_a_worker_that_cannot_be_kept_account_of_fails_its_job_alone(
     assert "disk is full" in first.error["message"]
 
 
+def test_a_worker_that_is_killed_over_a_line_has_told_those_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = [to_line(Note(time=now(), level="INFO", message=str(number))) for number in range(3)]
+    worker = tmp_path / "worker"
+    worker.write_text(f"#!/bin/sh\nprintf '{notes[0]}\n{notes[1]}\n{notes[2][:-5]}'\nkill -KILL $$\n")
+    worker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(worker))
+
+    async def run() -> tuple[Job, list[str]]:
+        async with open_queue(tmp_path) as queue:
+            await queue.open()
+            with queue.listeners.watch() as changing:
+                job, _ = await queue.submit(plan_in(tmp_path))
+                while not (job := await changing.get()).state.ended:
+                    pass
+            return job, [event.message for _, event in await queue.events(job.id) if isinstance(event, Note)]
+
+    job, told = asyncio.run(run())
+    assert (job.state, told) == (State.INTERRUPTED, ["0", "1"])
+
+
 def test_a_job_that_ends_on_a_full_disk_is_written_down_once_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
