@@ -53,4 +53,4 @@ def test_without_cuda_quantized_weights_are_refused_and_others_are_not() -> None
     assert "NVIDIA GPU" in refused.value.message
     plain = replace(PLAN, method="lora", quantization="none")
     assert quantization_of(torch_with(None), TRANSFORMERS, plain) is None
-    assert optimizer_of(plain) == "adamw_torch"
+    assert optimizer_of(plain) == "adamw_torch_fused"
