@@ -59,16 +59,18 @@ def desktop() -> Iterator[dict[str, str]]:
         assert session.stdout is not None
         address = session.stdout.readline().strip()
         environment = {"DBUS_SESSION_BUS_ADDRESS": address, "HOME": folder, "XDG_RUNTIME_DIR": folder}
-        subprocess.run(
-            ["gnome-keyring-daemon", "--unlock", "--components=secrets"],  # returns once it serves
-            input="password",
-            env=clean_environment(**environment),
-            stdout=subprocess.DEVNULL,
-            text=True,
-            check=True,
-        )
-        yield environment
-        session.terminate()  # and with it the keyring's
+        try:
+            subprocess.run(
+                ["gnome-keyring-daemon", "--unlock", "--components=secrets"],  # returns once it serves
+                input="password",
+                env=clean_environment(**environment),
+                stdout=subprocess.DEVNULL,
+                text=True,
+                check=True,
+            )
+            yield environment
+        finally:
+            session.terminate()  # and with it the keyring's
 
 
 @pytest.fixture
