@@ -64,8 +64,9 @@ class Backend:
         return self.call("POST", path, **options)
 
     def websocket(self, path: str, **options: Any) -> ClientConnection:
+        """Return a client. It reads all that arrives: one that stops while its queue is full waits ten seconds to close."""
         headers = self.headers | options.pop("headers", {})
-        return connect(f"ws://{self.host}{path}", additional_headers=headers, **options)
+        return connect(f"ws://{self.host}{path}", additional_headers=headers, max_queue=None, **options)
 
     def train(self, **body: Any) -> str:
         """Start a training; return the job's id."""

@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "lora_dropout": 0,  # each process draws its own random numbers
     "learning_rate": LEARNING_RATE,
     "batch_size": 4,
+    "gradient_accumulation_steps": 4,
     "max_steps": 60,
     "max_seq_length": 64,
     "validation_split": 0.1,

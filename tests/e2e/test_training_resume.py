@@ -20,6 +20,7 @@ SETTINGS: dict[str, Any] = {
     "lora_dropout": 0.1,  # random numbers have to go on where they were, too
     "learning_rate": 5e-3,
     "batch_size": 8,
+    "gradient_accumulation_steps": 4,
     "max_steps": STEPS,
     "max_seq_length": 64,
     "validation_split": 0.1,
@@ -65,13 +66,13 @@ def test_pause_kill_and_crash_change_no_loss_and_no_weight(
     assert (paused["state"], paused["error"]) == ("paused", None)
     assert first_backend.post(f"/api/training/{job_id}/resume").json()["state"] == "queued"
 
-    first_backend.wait_for_step(job_id, 25)
+    first_backend.wait_for_step(job_id, 15)
     (worker,) = psutil.Process(first_backend.process.pid).children()
     worker.kill()
     assert first_backend.wait_for_job(job_id, "interrupted", "completed")["state"] == "interrupted"
     first_backend.post(f"/api/training/{job_id}/resume")
 
-    first_backend.wait_for_step(job_id, 45)
+    first_backend.wait_for_step(job_id, 25)
     first_backend.process.kill()
     first_backend.wait()
     with running_backend(runtime_python, first_backend.data_dir, cwd=first_backend.data_dir) as second:
