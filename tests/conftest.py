@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -19,8 +20,11 @@ if TYPE_CHECKING:
 
     from launcher.manifest import Manifest
 
-# How fast this machine is, and who else works on it, is no property of what is tested.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How fast this machine is, and who else works on it, is no property of what is tested. Where CI decides, all are judged
+# by the same examples; by hand each run looks for new ones.
+settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
 settings.load_profile("untimed")
 
 # What these hold to is POSIX's own: flock, and pipes that end with their last writer.

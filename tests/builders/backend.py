@@ -64,7 +64,7 @@ class Backend:
         return self.call("POST", path, **options)
 
     def websocket(self, path: str, **options: Any) -> ClientConnection:
-        """Return a client. It reads all that arrives: one that stops while its queue is full waits ten seconds to close."""
+        """Return a client that reads all that arrives: one whose queue is full would hear of no close for ten seconds."""
         headers = self.headers | options.pop("headers", {})
         return connect(f"ws://{self.host}{path}", additional_headers=headers, max_queue=None, **options)
 
@@ -83,8 +83,13 @@ class Backend:
         wait_until(lambda: self.job(job_id)["state"] in states, f"job {job_id} is {' or '.join(states)}")
         return self.job(job_id)
 
-    def wait_for_step(self, job_id: str, step: int) -> None:
-        """Wait until the job has told of this step; fail if it ends before."""
+    def wait_for_steps(self, job_id: str, more: int) -> None:
+        """Wait until the job has told of so many steps more than it had when we ask; fail if it ends before.
+
+        Who comes late is told the steps of earlier workers too; those beyond the last are of the one at work.
+        """
+        told = self.job(job_id)["metrics"]
+        step = more + (told[-1]["step"] if told else 0)
         with self.websocket(f"/ws/training/{job_id}") as socket:
             while True:
                 frame = json.loads(socket.recv(timeout=DEADLINE))

@@ -34,7 +34,7 @@ def start_endless(backend: Backend, material: Path) -> str:
     job_id = backend.train(
         model=str(material / "model"), dataset=str(material / "dataset.jsonl"), max_steps=1_000_000, learning_rate=1e-4
     )
-    backend.wait_for_step(job_id, 1)
+    backend.wait_for_steps(job_id, 1)
     return job_id
 
 
@@ -74,8 +74,9 @@ def use(backend: Backend, material: Path) -> None:
     backend.post("/api/datasets/upload", files={"file": ("rows.parquet", b"PAR1")})
     backend.get(f"/api/datasets/{dataset['id']}/preview")
     job_id = backend.train(model=str(material / "model"), dataset=dataset["id"], max_steps=2)
-    backend.wait_for_step(job_id, 1)
-    backend.wait_for_job(job_id, "completed")
+    with backend.websocket(f"/ws/training/{job_id}") as socket:
+        while json.loads(socket.recv(timeout=DEADLINE)).get("data", {}).get("state") != "completed":
+            pass
     backend.get(f"/api/adapters/{job_id}/export")
     entry = backend.post(
         "/api/inference/load", json={"model_id": str(material / "model"), "adapter_path": job_id}

@@ -104,7 +104,7 @@ def test_whatever_stops_one_of_several_processes_stops_all_and_they_go_on_as_if_
 ) -> None:
     job_id = own_backend.train(**body, nproc_per_node=2)
 
-    own_backend.wait_for_step(job_id, 5)
+    own_backend.wait_for_steps(job_id, 5)
     agent, workers = agent_of(own_backend), workers_of(own_backend)
     assert len(workers) == 2
     listening = [
@@ -122,7 +122,7 @@ def test_whatever_stops_one_of_several_processes_stops_all_and_they_go_on_as_if_
     assert (own_backend.data_dir / "jobs" / job_id / "checkpoints" / f"checkpoint-{last}" / "whole").exists()
 
     own_backend.post(f"/api/training/{job_id}/resume")
-    own_backend.wait_for_step(job_id, 15)
+    own_backend.wait_for_steps(job_id, 5)
     agent, workers = agent_of(own_backend), workers_of(own_backend)
     workers[1].kill()
     killed = own_backend.wait_for_job(job_id, "interrupted", "completed", "failed")
@@ -131,14 +131,14 @@ def test_whatever_stops_one_of_several_processes_stops_all_and_they_go_on_as_if_
     assert are_gone([agent, *workers])
 
     own_backend.post(f"/api/training/{job_id}/resume")
-    own_backend.wait_for_step(job_id, 25)
+    own_backend.wait_for_steps(job_id, 5)
     agent, workers = agent_of(own_backend), workers_of(own_backend)
     agent.kill()
     assert own_backend.wait_for_job(job_id, "interrupted", "completed", "failed")["state"] == "interrupted"
     assert are_gone([agent, *workers])
 
     own_backend.post(f"/api/training/{job_id}/resume")
-    own_backend.wait_for_step(job_id, 35)
+    own_backend.wait_for_steps(job_id, 5)
     agent, workers = agent_of(own_backend), workers_of(own_backend)
     own_backend.process.kill()
     own_backend.wait()
@@ -165,7 +165,7 @@ def test_two_machines_train_one_job_and_go_on_when_one_of_them_was_lost(
     said = invitation.partition("peft_engine -- ")[2].split()
     command: list[str | Path] = [program, "--home", home, "--", *said, "--model", elsewhere]
     with subprocess.Popen(command, env=clean_environment(), stderr=subprocess.DEVNULL) as other:
-        own_backend.wait_for_step(job_id, 15)
+        own_backend.wait_for_steps(job_id, 15)
         (worker,) = psutil.Process(other.pid).children()
         worker.kill()
         lost = own_backend.wait_for_job(job_id, "failed", "interrupted", "completed")

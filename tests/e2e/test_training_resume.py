@@ -60,19 +60,19 @@ def test_pause_kill_and_crash_change_no_loss_and_no_weight(
     assert straight["state"] == "completed", straight["error"]
     job_id = first_backend.train(**body)
 
-    first_backend.wait_for_step(job_id, 5)
+    first_backend.wait_for_steps(job_id, 5)
     first_backend.post(f"/api/training/{job_id}/pause")
     paused = first_backend.wait_for_job(job_id, "paused", "completed", "failed")
     assert (paused["state"], paused["error"]) == ("paused", None)
     assert first_backend.post(f"/api/training/{job_id}/resume").json()["state"] == "queued"
 
-    first_backend.wait_for_step(job_id, 15)
+    first_backend.wait_for_steps(job_id, 5)
     (worker,) = psutil.Process(first_backend.process.pid).children()
     worker.kill()
     assert first_backend.wait_for_job(job_id, "interrupted", "completed")["state"] == "interrupted"
     first_backend.post(f"/api/training/{job_id}/resume")
 
-    first_backend.wait_for_step(job_id, 25)
+    first_backend.wait_for_steps(job_id, 5)
     first_backend.process.kill()
     first_backend.wait()
     with running_backend(runtime_python, first_backend.data_dir, cwd=first_backend.data_dir) as second:
