@@ -64,7 +64,7 @@ class Backend:
         return self.call("POST", path, **options)
 
     def websocket(self, path: str, **options: Any) -> ClientConnection:
-        """Return a client that reads all that arrives: one whose queue is full would hear of no close for ten seconds."""
+        """Return a client that reads all that arrives: one whose queue is full hears of no close for ten seconds."""
         headers = self.headers | options.pop("headers", {})
         return connect(f"ws://{self.host}{path}", additional_headers=headers, max_queue=None, **options)
 
