@@ -74,15 +74,18 @@ def limited(megabytes: int | None) -> Iterator[None]:
 
 @contextmanager
 def peak_of(found: dict[str, Any]) -> Iterator[None]:
-    """Note how much more memory this process held at its peak than before; what nobody uses is given back first."""
+    """Note how much more memory this process held at its peak than before; what nobody uses is given back first.
+
+    Pages of files do not count: the kernel takes those of libraries away and brings them back as it likes.
+    """
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak, proc(5)
-    before = status_mib("VmRSS")
+    before = status_mib("RssAnon")
     try:
         yield
     finally:
-        found["peak_mb"] = status_mib("VmHWM") - before
+        found["peak_mb"] = status_mib("VmHWM") - status_mib("RssFile") - before
 
 
 def status_mib(field: str) -> float:
