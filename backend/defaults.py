@@ -70,6 +70,7 @@ class Situation:
     quantization: Quantization | None = None
     gradient_checkpointing: bool | None = None
     gradient_accumulation: int | None = None
+    r: int = TrainingPlan.r
     virtual_tokens: int = TrainingPlan.virtual_tokens
 
 
@@ -181,6 +182,7 @@ def fitting(now: Situation) -> Workload:
         sequence_length=now.longest,
         method=now.method,
         precision=now.precision or precision(now.compute_capability),
+        r=now.r,
         virtual_tokens=now.virtual_tokens,
     )
     for quantization in _quantizations(now):

@@ -5,12 +5,18 @@ P = 12 · depth · width² gives width = ∛(128 P / 12). For 7 billion that say
 
 Memory of one training, in bytes:
   weights      P × bytes of one weight (4, 2, 1 or ½)
-  adapter      its share of P (LoRA and its like: 1 %), × 16: a 32-bit weight, its gradient, and Adam's two moments
+  adapter      its numbers × 16: a 32-bit weight, its gradient, and Adam's two moments
   tokens       of every example in a batch; prompt tuning's own come before each, as further positions
   activations  tokens in a batch × depth × width × 34 (Korthikanti et al., 2022, without attention scores, 16-bit);
                with gradient checkpointing × 2 for each layer, and 34 for the one at work; DoRA keeps two more values
                of what each linear layer gives, 10⅓ widths a layer of a Llama: 41 more
   logits       tokens in a batch × 50,000 words × 8: 32-bit values and their gradient
+
+Numbers of an adapter, for the linear layers of a Llama: four of width by width, three of width by 8/3 width:
+  LoRA, its like   r for each input and each output of each linear layer: 19 widths a layer
+  IA³              one for each key, each value and each input of the last linear layer: 4⅔ widths a layer
+  prefix tuning    a key and a value for each of its tokens: 2 widths a layer
+  prompt tuning    a vector for each of its tokens: 1 width in all
 
 Time: 4 × P floating-point operations a token: 2 forwards, 2 backwards through frozen weights, which get no gradient.
 """
@@ -27,8 +33,6 @@ if TYPE_CHECKING:
 
 MIB = 1024**2
 MIB_IN_GIB = 1024
-ADAPTER_SHARE = 0.01
-SMALL_SHARES = {"ia3": 1e-4, "prefix-tuning": 1e-3, "prompt-tuning": 1e-5}
 ADAPTER_BYTES = 16
 ACTIVATION_BYTES = 34
 DORA_BYTES = 41
@@ -56,6 +60,7 @@ class Workload:
     precision: Precision = "fp32"
     quantization: Quantization = "none"
     gradient_checkpointing: bool = False
+    r: int = TrainingPlan.r
     virtual_tokens: int = TrainingPlan.virtual_tokens
 
 
@@ -65,12 +70,26 @@ def width_and_depth(parameters: float) -> tuple[float, float]:
     return width, width / 128
 
 
+def adapter_parameters(work: Workload) -> float:
+    """Return how many numbers of its own an adapter has, if it is on every layer that is usual for its method."""
+    width, depth = width_and_depth(work.parameters)
+    match work.method:
+        case "prompt-tuning":
+            return width * work.virtual_tokens
+        case "prefix-tuning":
+            return 2 * width * depth * work.virtual_tokens
+        case "ia3":
+            return (4 + 2 / 3) * width * depth
+        case _:
+            return 19 * width * depth * work.r
+
+
 def memory_mb(work: Workload) -> float:
     """Return the MiB that a training needs at its peak."""
     width, depth = width_and_depth(work.parameters)
     tokens = work.batch_size * (work.sequence_length + (work.virtual_tokens if work.method == "prompt-tuning" else 0))
     weights = work.parameters * QUANTIZED_BYTES.get(work.quantization, WEIGHT_BYTES[work.precision])
-    adapter = work.parameters * SMALL_SHARES.get(work.method, ADAPTER_SHARE) * ADAPTER_BYTES
+    adapter = adapter_parameters(work) * ADAPTER_BYTES
     layer = ACTIVATION_BYTES + (DORA_BYTES if work.method == "dora" else 0)
     layers = depth * CHECKPOINT_BYTES + layer if work.gradient_checkpointing else depth * layer
     activations = tokens * width * layers * (2 if work.precision == "fp32" else 1)

@@ -120,6 +120,7 @@ class Profile:
             sequence_length=self.max_seq_length,
             precision="bf16",
             gradient_checkpointing=True,
+            r=self.r,
         )
         return math.ceil(memory_mb(work) / 1024)
 

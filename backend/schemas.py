@@ -124,6 +124,7 @@ class StartTraining(BaseModel):
             quantization="4bit" if self._is_quantized_by_method else self.quantization,
             gradient_checkpointing=self.gradient_checkpointing,
             gradient_accumulation=self.gradient_accumulation,
+            r=self.r,
             virtual_tokens=self.virtual_tokens,
         )
 

@@ -100,6 +100,7 @@ def test_what_the_request_says_is_nothing_that_we_chose() -> None:
     longest=st.integers(1, 100_000),
     method=st.sampled_from(METHODS),
     processes=st.integers(1, 8),
+    r=st.integers(1, 1024),
     virtual_tokens=st.integers(1, 1000),
 )
 def test_the_batch_that_is_left_to_us_fits_by_the_estimate_and_no_step_has_more_examples_than_suit_the_dataset(
@@ -110,9 +111,10 @@ def test_the_batch_that_is_left_to_us_fits_by_the_estimate_and_no_step_has_more_
     longest: int,
     method: Method,
     processes: int,
+    r: int,
     virtual_tokens: int,
 ) -> None:
-    wanted = {"method": method.id, "nproc_per_node": processes, "virtual_tokens": virtual_tokens}
+    wanted = {"method": method.id, "nproc_per_node": processes, "r": r, "virtual_tokens": virtual_tokens}
     asked = StartTraining.model_validate(MINE | wanted)
     device = Device(memory_mb=memory, cores=4, compute_capability=capability)
     now = asked.situation(parameters, device, Extent(examples=examples, longest=longest))
@@ -126,6 +128,7 @@ def test_the_batch_that_is_left_to_us_fits_by_the_estimate_and_no_step_has_more_
         precision=precision(capability),
         quantization=found.quantization,
         gradient_checkpointing=found.gradient_checkpointing,
+        r=found.r,
         virtual_tokens=found.virtual_tokens,
     )
     assert memory_mb(work) <= 0.9 * memory or (found.batch_size == 1 and "too much for" in chosen["batch_size"].why)
