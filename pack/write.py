@@ -18,7 +18,7 @@ from pack.parts import PART_SIZE, Parts
 from pack.source import Search
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -63,16 +63,19 @@ def write_archive(
     where it holds what it must not, SourceChanged where it does not hold still.
     """
     ordered = sorted((source.path not in core, source.package, source.path, source) for source in sources)
-    entries, done, total = [], 0, 1 + sum(source.size() for source in sources) // _MB
-    with Parts(folder, ARCHIVE_NAME, part_size) as parts, _Frames(parts, frame_size, level) as frames:
+    entries, total = [], 1 + sum(source.size() for source in sources) // _MB
+
+    def tell(written: int) -> None:
+        progress("archive, in MB", min(written // _MB, total), total)  # what is written has headers, too
+
+    with Parts(folder, ARCHIVE_NAME, part_size) as parts, _Frames(parts, frame_size, level, tell) as frames:
+        tell(0)
         group = None
         for is_rest, package, _, source in ordered:
             if (is_rest, package) != group:
                 frames.cut()
                 group = (is_rest, package)
             entries.append(_add(source, frames, machine_paths))
-            done += entries[-1].size
-            progress("archive, in MB", done // _MB, total)
         frames.cut()
         frames.add(bytes(2 * _BLOCK))  # how a tar ends
     progress("archive, in MB", total, total)
@@ -149,8 +152,11 @@ def threads_for(level: int, frame_size: int, cores: int) -> int:
 class _Frames:
     """Cuts a stream of bytes into frames, compresses them on all cores, and writes them in order."""
 
-    def __init__(self, parts: Parts, size: int, level: int) -> None:
+    def __init__(self, parts: Parts, size: int, level: int, tell: Callable[[int], None]) -> None:
+        """`tell` is told after each frame how many unpacked bytes are written."""
         self.finished: list[Frame] = []
+        self._written = 0
+        self._tell = tell
         self._parts = parts
         self._size = size
         self._level = level
@@ -214,3 +220,5 @@ class _Frames:
         self._under_way -= length
         self.finished.append(Frame(self._parts.written, len(packed), length, hashlib.sha256(packed).hexdigest()))
         self._parts.write(packed)
+        self._written += length
+        self._tell(self._written)
