@@ -92,18 +92,36 @@ class Device:
     compute_capability: float | None
 
 
-def device_of(profile: Hardware, processes: int = 1) -> Device:
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What a training at work will give back: the MiB that each of its processes holds, of a GPU if it has one."""
+
+    memory_mb: float = 0.0
+    processes: int = 0
+
+
+NOTHING = Held()
+
+
+def device_of(profile: Hardware, processes: int = 1, held: Held = NOTHING) -> Device:
     """Return what each of so many processes finds on the machine of a profile: a GPU of its own, if torch can use it.
 
-    GPUs are taken from the first on, and the one with the least memory counts; main memory is shared.
+    GPUs are taken from the first on, and the one with the least memory counts; main memory is shared. What is `held` is
+    free by then: a training begins when the one before it has ended.
     """
     cores = profile["cpu"]["cores_physical"]
     if profile["cuda_available"]:
-        gpu = min(profile["gpus"][:processes], key=lambda one: one["memory_available_gb"])
-        capability = float(gpu["compute_capability"])
-        return Device(memory_mb=gpu["memory_available_gb"] * MIB_IN_GIB, cores=cores, compute_capability=capability)
-    memory_mb = profile["ram"]["available_gb"] * MIB_IN_GIB / processes
-    return Device(memory_mb=memory_mb, cores=cores, compute_capability=None)
+        devices = [
+            Device(
+                memory_mb=gpu["memory_available_gb"] * MIB_IN_GIB + (held.memory_mb if number < held.processes else 0),
+                cores=cores,
+                compute_capability=float(gpu["compute_capability"]),
+            )
+            for number, gpu in enumerate(profile["gpus"][:processes])
+        ]
+        return min(devices, key=lambda device: device.memory_mb)
+    free_mb = profile["ram"]["available_gb"] * MIB_IN_GIB + held.memory_mb * held.processes
+    return Device(memory_mb=free_mb / processes, cores=cores, compute_capability=None)
 
 
 def gpu_of(profile: Hardware, memory_gb: float) -> Device:

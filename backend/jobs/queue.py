@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 from backend.background import in_background
 from backend.clock import now
 from backend.errors import BackendError
+from backend.hardware import NOTHING
 from backend.jobs.errors import JobBusy, JobEnded, JobsUnavailable
 from backend.jobs.job import Job
 from backend.jobs.listeners import Listeners
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backend.folders import Folders
+    from backend.hardware import Held
     from backend.jobs.job import WaitsFor
     from backend.jobs.store import Store
     from backend.training.plan import TrainingPlan
@@ -154,6 +156,11 @@ class Queue:
         if job.state is not State.QUEUED:
             return None
         return "jobs" if self._engine_is_whole() else "engine"
+
+    @property
+    def held(self) -> Held:
+        """What the training at work gives back before the next begins."""
+        return NOTHING if self._run is None else self._run.held
 
     async def jobs(self) -> list[Job]:
         """Return every job, in the order of arrival."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backend import host
+from backend.estimates import MIB
+from backend.hardware import NOTHING, Held
 from backend.states import State
 from backend.training.events import Failed, Progress, from_line
 from backend.workers import LINE_BYTES, STOP
@@ -30,7 +32,7 @@ class Run:
 
     `process` is None until it has started; `asked` is the state that it was asked to end in, `ended` the one that it
     ended in, with its error if it failed. A worker that is asked to stop gets `grace_seconds`, and what a few of its
-    own steps take, before it is killed: `overdue` says that it came to that.
+    own steps take, before it is killed: `overdue` says that it came to that. `held` is what it last said that it holds.
     """
 
     job: Job
@@ -41,6 +43,7 @@ class Run:
     ended: tuple[State, BackendError | None] | None = None
     overdue: bool = False
     step_seconds: float = 0.0
+    held: Held = NOTHING
     _elapsed: float = 0.0
 
     def ask(self, state: State) -> None:
@@ -83,6 +86,8 @@ class Run:
         elif isinstance(event, Progress):
             self.step_seconds = max(self.step_seconds, event.elapsed - self._elapsed)
             self._elapsed = event.elapsed
+            memory = event.ram if event.gpu_memory is None else event.gpu_memory
+            self.held = Held(memory_mb=(memory or 0) / MIB, processes=self.job.plan.nproc_per_node)
 
 
 def outcome(status: int, *, saved: bool, asked: State | None) -> State:

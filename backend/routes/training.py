@@ -205,7 +205,7 @@ def _checked(body: StartTraining, parts: Services) -> tuple[TrainingPlan, dict[s
     card = local_model(body.model, parts.hub_cache)
     now = None
     if card is not None and card.count is not None:
-        now = body.situation(card.count, device_of(machine, body.nproc_per_node), holds)
+        now = body.situation(card.count, device_of(machine, body.nproc_per_node, parts.queue.held), holds)
     chosen = body.chosen(now)
     plan = body.plan(path, chosen)
     if plan.quantization != "none" and not machine["cuda_available"]:

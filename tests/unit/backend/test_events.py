@@ -9,20 +9,9 @@ import pytest
 from backend.clock import now
 from backend.routes.frames import frames
 from backend.states import State
-from backend.training.events import Changed, Event, Failed, Note, Progress, Saved, from_line, to_line
+from backend.training.events import Changed, Event, Failed, Note, Saved, from_line, to_line
+from tests.builders.events import STEP
 
-STEP = Progress(
-    time="2026-01-01T00:00:00+00:00",
-    step=3,
-    total_steps=9,
-    epoch=0.5,
-    loss=2.5,
-    learning_rate=1e-3,
-    grad_norm=0.1,
-    tokens_per_second=10.0,
-    elapsed=1.0,
-    remaining=2.0,
-)
 EVENTS: list[Event] = [
     STEP,
     dataclasses.replace(STEP, grad_norm=None),

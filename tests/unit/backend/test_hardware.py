@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backend import hardware
-from backend.hardware import device_of, hardware_profile
+from backend.hardware import Held, device_of, hardware_profile
 from tests.builders.description import answer, require_described
 
 if TYPE_CHECKING:
@@ -114,6 +114,18 @@ def test_a_training_has_the_first_gpu_and_each_of_several_processes_one_as_small
     alone, both = (device_of(hardware_profile(tmp_path), processes) for processes in (1, 2))
     assert (alone.memory_mb, alone.compute_capability) == (20 * 1024, 8.6)
     assert (both.memory_mb, both.compute_capability) == (16 * 1024, 7.5)
+
+
+@pytest.mark.usefixtures("cuda_torch")
+def test_what_the_training_at_work_holds_is_free_for_the_next(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", Driver())
+    profile = hardware_profile(tmp_path)
+    held = Held(memory_mb=3 * 1024, processes=1)
+    assert device_of(profile, 1, held).memory_mb == 23 * 1024
+    assert device_of(profile, 2, held).memory_mb == 16 * 1024
+    without = profile | {"cuda_available": False}
+    two = Held(memory_mb=3 * 1024, processes=2)
+    assert device_of(without, 3, two).memory_mb == pytest.approx(device_of(without, 3).memory_mb + 2 * 1024)
 
 
 def test_without_a_gpu_that_torch_can_use_a_training_has_main_memory_which_its_processes_share(

@@ -17,27 +17,16 @@ from backend.clock import now
 from backend.jobs.job import Job
 from backend.jobs.store import Store
 from backend.states import State
-from backend.training.events import Changed, Progress
+from backend.training.events import Changed
 from backend.training.plan import TrainingPlan
 from tests.builders.backend import Backend, running_backend
+from tests.builders.events import STEP
 from tests.builders.hub import model_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PYTHON = Path(sys.executable)
-STEP = Progress(
-    time="2026-01-01T00:00:00+00:00",
-    step=3,
-    total_steps=9,
-    epoch=0.5,
-    loss=2.5,
-    learning_rate=1e-3,
-    grad_norm=0.1,
-    tokens_per_second=10.0,
-    elapsed=1.0,
-    remaining=2.0,
-)
 
 NO_ONE_GUESSES = "open sesame"
 LOOKS_SECRET = "hf_planted0planted0"

@@ -6,13 +6,16 @@ import asyncio
 import sqlite3
 import sys
 from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from backend.clock import now
+from backend.estimates import MIB
 from backend.folders import Folders
+from backend.hardware import NOTHING, Held
 from backend.jobs import queue as queue_module
 from backend.jobs.errors import JobBusy, JobEnded, JobUnknown
 from backend.jobs.job import Job
@@ -20,9 +23,10 @@ from backend.jobs.queue import OVERDUE, Queue
 from backend.jobs.run import outcome
 from backend.jobs.store import Store
 from backend.states import State
-from backend.training.events import Note, to_line
+from backend.training.events import Note, Progress, to_line
 from backend.training.plan import TrainingPlan
 from tests.builders.backend import DEADLINE, wait_until
+from tests.builders.events import STEP
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -317,6 +321,35 @@ def test_a_worker_that_is_killed_over_a_line_has_told_those_before_it(
 
     job, told = asyncio.run(run())
     assert (job.state, told) == (State.INTERRUPTED, ["0", "1"])
+
+
+@pytest.mark.parametrize(
+    ("told", "held"),
+    [
+        (replace(STEP, ram=600 * MIB), Held(memory_mb=600, processes=1)),
+        (replace(STEP, ram=600 * MIB, gpu_memory=900 * MIB), Held(memory_mb=900, processes=1)),
+    ],
+)
+def test_what_a_worker_holds_is_known_as_long_as_it_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Progress, held: Held
+) -> None:
+    worker = tmp_path / "worker"
+    worker.write_text(f"#!/bin/sh\necho '{to_line(told)}'\nread stop\n")
+    worker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(worker))
+
+    async def run() -> tuple[Held, Held]:
+        async with open_queue(tmp_path) as queue:
+            job, _ = await queue.submit(plan_in(tmp_path))
+            await asyncio.to_thread(wait_until, lambda: queue.held != NOTHING, "the worker has told of a step")
+            at_work = queue.held
+            with queue.listeners.watch() as changing:
+                await queue.stop(job.id)
+                while not (await changing.get()).state.ended:
+                    pass
+            return at_work, queue.held
+
+    assert asyncio.run(run()) == (held, NOTHING)
 
 
 def test_a_job_that_ends_on_a_full_disk_is_written_down_once_there_is_room(
