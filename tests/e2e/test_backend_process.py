@@ -13,6 +13,7 @@ import pytest
 
 from pack.core import walk
 from tests.builders.backend import DEADLINE, TOKEN, Backend, running_backend, wait_until
+from tests.builders.processes import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def test_sigkill_of_the_backend_leaves_no_worker_and_the_next_start_says_interru
     worker = worker_of(backend)
     backend.process.kill()
     backend.wait()
-    wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the worker is gone")
+    wait_until(lambda: is_gone(worker), "the worker is gone")
     with running_backend(runtime_python, backend.data_dir, cwd=backend.data_dir) as again:
         assert again.job(job_id)["state"] == "interrupted"
 

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +17,7 @@ import pytest
 from tests.builders.backend import DEADLINE, Backend, running_backend, wait_until
 from tests.builders.disks import fill, small_disk
 from tests.builders.hub import OWNER, Hub, Repository, model_folder, repository_of, running_hub
+from tests.builders.processes import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,7 +104,12 @@ def wait_for_bytes(backend: Backend, download: dict[str, Any], count: int) -> No
 
 
 def workers(backend: Backend) -> list[psutil.Process]:
-    return [one for one in psutil.Process(backend.process.pid).children() if "backend.models.fetch" in one.cmdline()]
+    found = []
+    for one in psutil.Process(backend.process.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            if "backend.models.fetch" in one.cmdline():
+                found.append(one)
+    return found
 
 
 def test_a_model_is_fetched_whole_with_its_commit_and_told_as_it_comes(hub: Hub, backend: Backend, llama: Path) -> None:
@@ -148,7 +154,7 @@ def test_what_arrived_before_a_kill_is_not_fetched_again(
         else:
             backend.process.send_signal(signal.SIGKILL)
             backend.wait()
-            wait_until(lambda: not worker.is_running(), "the worker has ended with the backend")
+            wait_until(lambda: is_gone(worker), "the worker has ended with the backend")
     hub.bytes_a_second, sent = 1e9, hub.sent
     with backend_of(runtime_python, tmp_path, hub.url) as backend:
         assert look(backend, download)["state"] == "interrupted"

@@ -203,9 +203,11 @@ def test_a_killed_process_ends_its_stream_with_an_error_and_leaves_the_list(back
     entry = load(backend, endless)
     with backend.websocket("/api/inference/stream") as socket:
         socket.send(json.dumps({"model_id": entry["model_id"], "prompt": PROMPT, "max_tokens": 32_768}))
+        begun = [json.loads(socket.recv(timeout=DEADLINE))["type"] for _ in range(2)]
+        assert begun == ["start", "token"]
+        psutil.Process(entry["pid"]).kill()
         while (frame := json.loads(socket.recv(timeout=DEADLINE)))["type"] != "error":
-            if frame["type"] == "token" and psutil.pid_exists(entry["pid"]):
-                psutil.Process(entry["pid"]).kill()
+            pass
     assert frame["code"] == "inference-ended"
     wait_until(
         lambda: entry["model_id"] not in backend.get("/api/inference/models/loaded").text, "the model has left the list"

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 from backend.clock import now
@@ -27,6 +26,7 @@ from backend.training.events import Note, Progress, to_line
 from backend.training.plan import TrainingPlan
 from tests.builders.backend import DEADLINE, wait_until
 from tests.builders.events import STEP
+from tests.builders.processes import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -67,10 +67,6 @@ def states(folder: Path) -> list[State]:
         return [job.state for job in store.jobs()]
     finally:
         store.close()
-
-
-def is_gone(pid: int) -> bool:
-    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_worker_that_does_not_stop_is_killed_with_its_children(tmp_path: Path, child: Path) -> None:
