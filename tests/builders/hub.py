@@ -1,6 +1,6 @@
 """A model hub on this machine, as far as the hub's own client asks: looking up, fetching with ranges, and pushing.
 
-It can be slow, cut transfers, damage what it sends, and ask for a token; and it counts what it sent.
+It can be slow, stand still, cut transfers, damage what it sends, and ask for a token.
 """
 
 from __future__ import annotations
@@ -52,19 +52,21 @@ class Hub:
     """What the hub holds, how it behaves, and what it saw.
 
     `cuts` and `damages`: how many of the next large transfers go wrong; `shown`: the authorization of each question.
-    `goes_on`: while it is not set, uploads stand still after their first piece; `received`: bytes of them.
+    `began`: the byte from which each transfer of a large file was asked for.
+    `goes_on`: while it is not set, uploads stand still after their first piece, and large files that are fetched once
+    they are at `stands_at`; `received`: bytes of uploads.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     listed: Any = field(default_factory=list)
     bytes_a_second: float = math.inf
+    stands_at: float = math.inf
     cuts: int = 0
     damages: int = 0
     url: str = ""
     asked: list[str] = field(default_factory=list)
     shown: list[str | None] = field(default_factory=list)
-    sent: int = 0
-    ranges: list[str] = field(default_factory=list)
+    began: list[int] = field(default_factory=list)
     stored: dict[str, bytes] = field(default_factory=dict)
     received: int = 0
     goes_on: threading.Event = field(default_factory=threading.Event)
@@ -175,9 +177,10 @@ class Answer(BaseHTTPRequestHandler):
         start, hub = 0, self.hub
         if asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
             start = int(asked[1])
-            hub.ranges.append(asked[0])
             headers |= {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"}
         large = len(body) >= LARGE and self.command == "GET"
+        if large:
+            hub.began.append(start)
         if large and hub.damages:
             hub.damages -= 1
             body = bytes(len(body))
@@ -189,9 +192,10 @@ class Answer(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         for position in range(start, end, PIECE):
+            if large and position >= hub.stands_at:
+                hub.goes_on.wait()
             piece = body[position : min(position + PIECE, end)]
             self.wfile.write(piece)
-            hub.sent += len(piece)
             if math.isfinite(hub.bytes_a_second):
                 time.sleep(len(piece) / hub.bytes_a_second)
         self.close_connection = end < len(body)
