@@ -23,6 +23,16 @@ REPOSITORY = Path(__file__).parents[2]
 TOKEN = "a-token-that-tests-know"
 DEADLINE = 120.0  # seconds; far beyond what anything here takes, so that only a hang reaches it
 
+# In place of `-m backend`: the first argument names constants and what they are to be.
+WITH_CONSTANTS = """
+import importlib, json, runpy, sys
+for name, value in json.loads(sys.argv.pop(1)).items():
+    module, _, constant = name.rpartition(".")
+    getattr(importlib.import_module(module), constant)
+    setattr(importlib.import_module(module), constant, value)
+runpy.run_module("backend", run_name="__main__")
+"""
+
 
 @dataclass
 class Backend:
@@ -137,17 +147,20 @@ def launch(
     token: str | None = TOKEN,
     environment: Mapping[str, str] | None = None,
     flags: tuple[str, ...] = (),
+    constants: Mapping[str, float] | None = None,
     cwd: Path = REPOSITORY,
 ) -> Backend:
     """Start a backend with `--json` and return at once.
 
-    `token` of None leaves PEFT_STUDIO_TOKEN unset. In the repository as `cwd` the checkout's backend runs, elsewhere
-    the one that is installed with `python`.
+    `token` of None leaves PEFT_STUDIO_TOKEN unset. `constants` of the server, by their whole names, have these values
+    instead of their own: times that no test may depend on. In the repository as `cwd` the checkout's backend runs,
+    elsewhere the one that is installed with `python`.
     """
     given = {} if token is None else {"PEFT_STUDIO_TOKEN": token}
+    program = ["-m", "backend"] if constants is None else ["-c", WITH_CONSTANTS, json.dumps(constants)]
     with tempfile.NamedTemporaryFile("w", prefix="backend-", suffix=".stderr", delete=False) as errors:
         process = subprocess.Popen(
-            [python, *flags, "-m", "backend", "--json", "--port", str(port), "--data-dir", data_dir, *options],
+            [python, *flags, *program, "--json", "--port", str(port), "--data-dir", data_dir, *options],
             cwd=cwd,
             env=clean_environment(**given, **(environment or {})),
             stdin=subprocess.PIPE,

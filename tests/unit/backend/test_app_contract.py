@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.builders.backend import Backend, running_backend
+from tests.builders.backend import DEADLINE, Backend, running_backend
 from tests.builders.hub import model_folder, running_hub
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ WIZARD: dict[str, Any] = {
 def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     folder = tmp_path_factory.mktemp("contract")
     offline = {"HF_HUB_OFFLINE": "1", "HF_HUB_CACHE": str(folder / "cache")}
-    with running_backend(PYTHON, folder / "data", environment=offline) as started:
+    patient = {"backend.repeats.REPEAT_SECONDS": DEADLINE}
+    with running_backend(PYTHON, folder / "data", environment=offline, constants=patient) as started:
         yield started
 
 
