@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.builders.backend import running_backend, wait_until
+from backend.models import hub
+from backend.models.hub import Hub
+from tests.builders.backend import DEADLINE, running_backend
+
+if TYPE_CHECKING:
+    import pytest
 
 SEARCHES = 12  # more than the server has threads for whatever would block it
+PATIENT = {f"backend.models.hub.{name}_SECONDS": DEADLINE for name in ("ANSWER", "REMEMBERED")}
 
 
 def test_searches_that_wait_for_the_hub_leave_the_jobs_alone(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        online = {"HF_ENDPOINT": url, "HF_HUB_CACHE": str(tmp_path / "cache")}
+        online = {"HF_ENDPOINT": url_of(silent), "HF_HUB_CACHE": str(tmp_path / "cache")}
         with (
-            running_backend(Path(sys.executable), tmp_path / "data", environment=online) as backend,
+            running_backend(Path(sys.executable), tmp_path / "data", environment=online, constants=PATIENT) as backend,
             ThreadPoolExecutor(SEARCHES) as clients,
         ):
             backend.get("/api/training/list")  # opens the database
@@ -29,5 +36,18 @@ def test_searches_that_wait_for_the_hub_leave_the_jobs_alone(tmp_path: Path) -> 
             with question:
                 assert backend.get("/api/training/list").json() == {"jobs": []}
                 assert not any(search.done() for search in searches)
-                wait_until(lambda: all(search.done() for search in searches), "the hub is given up")
             assert {search.result().json()["online"] for search in searches} == {False}
+
+
+def test_a_hub_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub, "ANSWER_SECONDS", 0.1)
+
+    async def search() -> object:
+        return await asyncio.wait_for(Hub({"HF_ENDPOINT": url_of(silent)}, lambda: None).search("any", 1), DEADLINE)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert asyncio.run(search()) is None
+
+
+def url_of(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
