@@ -47,9 +47,9 @@ def child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @asynccontextmanager
-async def open_queue(folder: Path, *, resumes: bool = False) -> AsyncIterator[Queue]:
+async def open_queue(folder: Path, *, resumes: bool = False, grace_seconds: float = 0.2) -> AsyncIterator[Queue]:
     """Give a queue with next to no grace."""
-    queue = Queue(Folders(folder), lambda: True, lambda: resumes, grace_seconds=0.2)
+    queue = Queue(Folders(folder), lambda: True, lambda: resumes, grace_seconds)
     async with asyncio.timeout(DEADLINE):
         try:
             yield queue
@@ -181,14 +181,22 @@ def test_a_worker_that_does_not_hear_a_stop_is_killed_and_the_next_job_runs(tmp_
         (("pause", "resume", "stop"), State.STOPPED),
     ],
 )
-def test_of_several_wishes_the_last_counts(tmp_path: Path, child: Path, wishes: tuple[str, ...], state: State) -> None:
+def test_of_several_wishes_the_last_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wishes: tuple[str, ...], state: State
+) -> None:
+    begun, end, worker = (tmp_path / name for name in ("begun", "end", "worker"))
+    worker.write_text(f"#!/bin/sh\n: > '{begun}'\nuntil [ -e '{end}' ]; do sleep 0.01; done\n")
+    worker.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(worker))
+
     async def wish() -> State:
-        async with open_queue(tmp_path) as queue:
+        async with open_queue(tmp_path, grace_seconds=DEADLINE) as queue:
             job, _ = await queue.submit(plan_in(tmp_path))
-            await asyncio.to_thread(wait_until, child.exists, "the worker has a child")
+            await asyncio.to_thread(wait_until, begun.exists, "the worker has begun")
             with queue.listeners.watch() as changing:
                 for name in wishes:
                     await getattr(queue, name)(job.id)
+                end.touch()
                 return (await changing.get()).state
 
     assert asyncio.run(wish()) is state
@@ -277,7 +285,7 @@ def test_a_worker_that_cannot_be_kept_account_of_fails_its_job_alone(
 ) -> None:
     note = to_line(Note(time=now(), level="INFO", message="too much"))
     worker = tmp_path / "worker"
-    worker.write_text(f"#!/bin/sh\necho '{note}'\nsleep 1000\n")
+    worker.write_text(f"#!/bin/sh\nmkdir '{tmp_path / 'first'}' && echo '{note}'\nsleep 1000\n")
     worker.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(worker))
 
