@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.builders.backend import Backend, running_backend, wait_until
 from tests.builders.hub import model_folder
+from tests.builders.processes import is_gone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +27,8 @@ given = parser.parse_args()
 if given.base.name == "strange":
     raise SystemExit("unknown architecture")
 if given.base.name == "slow":
-    given.outfile.write_bytes(b"GGUF")
     parent = os.getppid()
+    given.outfile.write_bytes(b"GGUF")
     while os.getppid() == parent:
         time.sleep(0.02)
     raise SystemExit
@@ -87,7 +88,9 @@ def test_a_conversion_whose_backend_was_killed_leaves_nothing_once_there_is_anot
         wait_until(lambda: bool(list(exports.glob(".x.*/adapter.gguf"))), "the converter has begun")
         killed.process.kill()
         killed.wait()
-    assert list(exports.iterdir())
+    (left,) = exports.iterdir()
+    worker = int(left.name.split(".")[2])
+    wait_until(lambda: is_gone(worker), "the kernel has ended the worker too")
     with backend_with(tmp_path, tmp_path):
         wait_until(lambda: not list(exports.iterdir()), "what was cut off is gone")
 
