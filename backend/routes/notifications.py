@@ -29,11 +29,12 @@ async def listen(socket: WebSocket, job_id: str, parts: Annotated[Services, Depe
             # Before it is accepted: the app asks again every few seconds, for ever.
             await socket.close(CLOSE_UNKNOWN)
             return
+    arrives = not parts.engine.is_whole()  # before a client can know that it is heard, and make it so
     await socket.accept()
     tellers = [in_background(_tell_of_jobs(socket, job_id, parts), "telling of jobs")]
     if job_id == EVERYTHING:
         tellers += [in_background(_tell_of_downloads(socket, parts), "telling of downloads")]
-        if not parts.engine.is_whole():
+        if arrives:
             tellers += [in_background(_tell_of_engine(socket, parts), "telling of the engine")]
     try:
         with suppress(WebSocketDisconnect):
