@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.builders.backend import DEADLINE, Backend, running_backend
-from tests.builders.hub import model_folder, running_hub
+from tests.builders.hub import PATIENT, model_folder, running_hub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +154,7 @@ def test_online_the_hub_is_asked_once_for_the_same(tmp_path: Path) -> None:
     listed = [{"id": "acme/big", "downloads": 5, "tags": ["license:mit"], "safetensors": {"total": 7_000_000_000}}]
     with running_hub(listed) as hub:
         online = {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path / "cache")}
-        with running_backend(PYTHON, tmp_path / "data", environment=online) as backend:
+        with running_backend(PYTHON, tmp_path / "data", environment=online, constants=PATIENT) as backend:
             assert backend.get("/api/offline/network-status").json()["status"] == "checking"
             for _ in range(3):
                 (model,) = backend.get("/api/models/popular/text-generation").json()["models"]

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from backend.models import hub
 from backend.models.hub import Hub
 from tests.builders.backend import DEADLINE, running_backend
+from tests.builders.hub import PATIENT
 
 if TYPE_CHECKING:
     import pytest
 
 SEARCHES = 12  # more than the server has threads for whatever would block it
-PATIENT = {f"backend.models.hub.{name}_SECONDS": DEADLINE for name in ("ANSWER", "REMEMBERED")}
 
 
 def test_searches_that_wait_for_the_hub_leave_the_jobs_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.builders.backend import Backend, clean_environment, running_backend, wait_until
-from tests.builders.hub import running_hub
+from tests.builders.hub import PATIENT, running_hub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ def keep_show_and_forget(tmp_path: Path, keyring: dict[str, str]) -> None:
         with running_backend(PYTHON, tmp_path / "data", environment=environment) as backend:
             found = put(backend)
             assert found == {"secrets": [{"name": "hub-token", "kept_in": "keyring"}], "keyring_problem": None}
-        with running_backend(PYTHON, tmp_path / "data", environment=environment) as backend:
+        with running_backend(PYTHON, tmp_path / "data", environment=environment, constants=PATIENT) as backend:
 
             def shows_it() -> bool:
                 backend.post("/api/offline/check-connectivity")
