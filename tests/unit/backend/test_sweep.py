@@ -87,7 +87,8 @@ def sweep(backend: Backend, operation: Operation, mode: GenerationMode) -> None:
     @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=operation.as_strategy(generation_mode=mode))
     def every(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate(base_url=f"http://{backend.host}", headers=backend.headers, checks=CHECKS)
+        base_url = f"http://{backend.host}"
+        case.call_and_validate(base_url=base_url, headers=backend.headers, checks=CHECKS, timeout=DEADLINE)
 
     every()
 
