@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -9,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.builders.backend import Backend, running_backend
+from backend.engine import EngineWatch
+from backend.plugins.plugins import Plugins
+from backend.tasks.process import Tasks
+from backend.vault import Vault
+from tests.builders.backend import DEADLINE, Backend, running_backend
 from tests.builders.wheels import build_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PYTHON = Path(sys.executable)
+PATIENT = {"backend.plugins.plugins.LOAD_SECONDS": DEADLINE}  # with those that do answer
 SOUND = """
 class Example:
     title = "Example"
@@ -32,7 +38,6 @@ HARMFUL = {
     "leaves": "raise SystemExit(0)",
     "vanishes": "import os; os._exit(0)",
     "prints": 'import os; os.write(1, b"{}" * 100); print("hello")' + SOUND,
-    "hangs": "while True: pass",
     "empty": "Example = object",
     "misspelt": "class Other: pass",
 }
@@ -51,7 +56,7 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
         "HF_TOKEN": "hf_of_the_user",
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }
-    with running_backend(PYTHON, folder / "data", environment=environment) as started:
+    with running_backend(PYTHON, folder / "data", environment=environment, constants=PATIENT) as started:
         yield started
 
 
@@ -95,10 +100,32 @@ def test_what_pip_installed_is_listed_with_what_it_says_of_itself(listed: dict[s
 
 @pytest.mark.parametrize("name", sorted(HARMFUL))
 def test_a_plugin_that_cannot_be_used_is_listed_with_why(listed: dict[str, dict[str, Any]], name: str) -> None:
-    expected = {"leaves": "task-failed", "vanishes": "task-failed", "hangs": "task-too-slow", "prints": None}
+    expected = {"leaves": "task-failed", "vanishes": "task-failed", "prints": None}
     error = listed[name]["error"]
     assert (error and error["code"]) == expected.get(name, "plugin-failed")
     assert error is None or "plugin" in error["remedy"]
+
+
+class ShortOf(Tasks):
+    """Tasks of which those for one plugin get next to no time, and all others as much as they take."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(lambda: True)
+        self._name = name
+
+    async def run(self, task: str, **how: Any) -> Any:
+        return await super().run(task, **how | {"seconds": 0.1 if how.get("name") == self._name else DEADLINE})
+
+
+def test_a_plugin_that_never_answers_is_listed_with_why_and_keeps_no_other_from_it(tmp_path: Path) -> None:
+    install(tmp_path, tmp_path / "plugins", "example", SOUND)
+    plant(tmp_path / "plugins", "hangs", "while True: pass")
+    tasks = ShortOf("hangs")
+    plugins = Plugins(tmp_path / "plugins", tasks, Vault(tmp_path / "secrets", tasks, EngineWatch(None, tmp_path)))
+    found = {one["name"]: one["error"] for one in asyncio.run(plugins.all(again=False))}
+    assert (set(found), found["example"]) == ({"example", "hangs"}, None)
+    assert found["hangs"] is not None
+    assert (found["hangs"]["code"], "plugin" in found["hangs"]["remedy"]) == ("task-too-slow", True)
 
 
 def test_a_plugin_gets_its_own_secrets_and_no_others(backend: Backend, listed: dict[str, dict[str, Any]]) -> None:
@@ -126,7 +153,7 @@ def test_an_installed_engine_looks_in_its_home_and_among_the_packages_of_its_run
     install(tmp_path, home / "plugins", "added", SOUND)
     install(tmp_path, packages, "shipped", SOUND)
     environment = {"PEFT_STUDIO_HOME_STATE": str(home), "PYTHONPATH": str(packages)}
-    with running_backend(PYTHON, tmp_path / "data", environment=environment) as backend:
+    with running_backend(PYTHON, tmp_path / "data", environment=environment, constants=PATIENT) as backend:
         found = backend.get("/api/plugins").json()
     assert found["folder"] == str(home / "plugins")
     listed = {one["name"]: (one["place"], one["title"], one["error"]) for one in found["plugins"]}
@@ -141,7 +168,7 @@ def test_a_plugin_whose_entry_points_cannot_be_read_hides_no_other(tmp_path: Pat
     install(tmp_path, plugins, "example", SOUND)
     plant(plugins, "torn", SOUND)
     (plugins / "torn_plugin-1.0.dist-info" / "entry_points.txt").write_bytes(content)
-    with running_backend(PYTHON, tmp_path / "data") as backend:
+    with running_backend(PYTHON, tmp_path / "data", constants=PATIENT) as backend:
         listed = {one["name"]: one for one in backend.get("/api/plugins").json()["plugins"]}
     assert listed.pop("example")["error"] is None
     assert (listed["torn-plugin"]["error"]["code"], listed["torn-plugin"]["version"]) == ("plugin-failed", "1.0")
@@ -151,7 +178,7 @@ def test_a_plugin_that_fails_does_not_tell_its_secret(tmp_path: Path) -> None:
     indiscreet = SOUND.replace("import os", "raise ConnectionError(f'{secrets} was refused')")
     install(tmp_path, tmp_path / "data" / "plugins", "example", indiscreet)
     environment = {"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
-    with running_backend(PYTHON, tmp_path / "data", environment=environment) as backend:
+    with running_backend(PYTHON, tmp_path / "data", environment=environment, constants=PATIENT) as backend:
         backend.call("PUT", "/api/secrets/example.user", json={"value": "the man in the moon"})
         answer = backend.post("/api/plugins/example/check").json()
     assert answer["code"] == "plugin-failed"
