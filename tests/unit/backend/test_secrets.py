@@ -60,17 +60,25 @@ def desktop() -> Iterator[dict[str, str]]:
         address = session.stdout.readline().strip()
         environment = {"DBUS_SESSION_BUS_ADDRESS": address, "HOME": folder, "XDG_RUNTIME_DIR": folder}
         try:
-            subprocess.run(
-                ["gnome-keyring-daemon", "--unlock", "--components=secrets"],  # returns once it serves
-                input="password",
+            with subprocess.Popen(
+                ["gnome-keyring-daemon", "--foreground", "--unlock", "--components=secrets"],
                 env=clean_environment(**environment),
-                stdout=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
                 text=True,
-                check=True,
-            )
-            yield environment
+            ) as keyring:
+                try:
+                    assert keyring.stdin is not None
+                    assert keyring.stdout is not None
+                    keyring.stdin.write("password")
+                    keyring.stdin.close()
+                    keyring.stdout.read()  # it closes this once it is unlocked and the bus knows it
+                    yield environment
+                finally:
+                    keyring.terminate()
         finally:
-            session.terminate()  # and with it the keyring's
+            session.terminate()
 
 
 @pytest.fixture
