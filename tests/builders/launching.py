@@ -118,7 +118,11 @@ def ask(
 
 @contextmanager
 def running(
-    resources: Path, home: Path, *arguments: str, environment: Mapping[str, str] | None = None
+    resources: Path,
+    home: Path,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    stdout: int = subprocess.PIPE,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start the launcher with pipes; whatever it has become is killed in the end."""
     with subprocess.Popen(
@@ -126,7 +130,7 @@ def running(
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
