@@ -8,7 +8,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import sys
 from contextlib import contextmanager, suppress
 from subprocess import TimeoutExpired
@@ -197,7 +196,7 @@ def kill_in_order(home: Path, launcher: Popen[str], victims: list[str], moment: 
             launcher.wait()
         for process in behind(home) if victim == "behind" else ():
             with suppress(psutil.NoSuchProcess):
-                os.kill(process.pid, signal.SIGKILL)
+                process.kill()
 
 
 def test_repair_and_verify_say_that_only_the_core_is_there(large: Packed, tmp_path: Path) -> None:
