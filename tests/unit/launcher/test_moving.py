@@ -58,6 +58,8 @@ def test_to_another_disk_the_work_is_copied_and_compared_and_the_archive_brings_
         assert tree(there / "data") == work
         assert (there / "plugins/connector.py").read_text() == "mine"
         assert (there / "data/token").stat().st_mtime == 1_700_000_000
+        # All of it at once: whoever works behind a backend ends a moment after it, and keeps the disk busy until then.
+        assert launch(packed, "--install").status == 0
         assert launch(packed).last("listening")["config"] == f"root = {packed.slot(there)}/share\n"
 
 
