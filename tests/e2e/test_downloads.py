@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import signal
+import socket
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -261,9 +262,11 @@ def test_what_the_hub_does_not_give_says_why_and_what_to_do(hub: Hub, backend: B
 
 
 def test_offline_is_said_and_not_waited_for(runtime_python: Path, tmp_path: Path) -> None:
-    with backend_of(runtime_python, tmp_path, "http://127.0.0.1:9") as backend:
-        answer = backend.post("/api/models/download", json={"model_id": MODEL})
-        assert (answer.status_code, answer.json()["code"]) == (422, "hub-unreachable")
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))  # and does not listen, nor can anybody else
+        with backend_of(runtime_python, tmp_path, f"http://127.0.0.1:{deaf.getsockname()[1]}") as backend:
+            answer = backend.post("/api/models/download", json={"model_id": MODEL})
+            assert (answer.status_code, answer.json()["code"]) == (422, "hub-unreachable")
 
 
 def test_a_model_that_finds_no_room_is_not_begun(hub: Hub, backend: Backend, tmp_path: Path) -> None:
