@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import encodings.utf_8_sig  # noqa: F401 - else found when the first dataset is read: too late for the core
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -265,16 +266,18 @@ def _rows_of_csv(path: Path) -> Iterator[Row | Problem]:
             else:
                 yield Row(place, record)
     except csv.Error as error:
-        yield Problem(f"line {records.reader.line_num}", f"not CSV: {error}", REMEDY_ROWS)
+        reason = str(error).partition(" - ")[0]  # behind it is advice for who wrote the program
+        yield Problem(f"line {records.reader.line_num}", f"not CSV: {reason}", REMEDY_ROWS)
     yield from unreadable
 
 
 def _delimiter(header: str) -> str:
     """Return what stands between the names of a header: what leaves names that we know, else a comma."""
     for candidate in DELIMITERS:
-        names = next(csv.reader([header], delimiter=candidate), [])
-        if MESSAGES_COLUMN in names or _columns(dict.fromkeys(names, "")):
-            return candidate
+        with suppress(csv.Error):  # whoever reads the rows by the comma says what is wrong with the header
+            names = next(csv.reader([header], delimiter=candidate), [])
+            if MESSAGES_COLUMN in names or _columns(dict.fromkeys(names, "")):
+                return candidate
     return DELIMITERS[0]
 
 

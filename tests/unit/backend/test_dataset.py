@@ -136,6 +136,7 @@ def test_binary_junk_is_no_text(tmp_path: Path, name: str) -> None:
         ("a.csv", "text,id\none,1\ntwo\n", "line 3: it has fewer fields than the first line has names"),
         ("a.csv", "text\none\ntwo,2\n", "line 3: it has more fields than the first line has names"),
         ("a.csv", 'text\n"one\n', "line 2: not CSV: unexpected end of data"),
+        ("a.csv", "te\rxt\none\n", "line 1: not CSV: new-line character seen in unquoted field"),
         ("a.csv", "label,id\n1,2\n", "line 2: no text among its columns (label, id)"),
     ],
 )
