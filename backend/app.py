@@ -132,7 +132,8 @@ def _tell_description(_request: Request) -> Json[dict[str, Any]]:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    media_type, body = answered(error, request.url.path)
+    # Not the path of request.url, which leaves line breaks and tabs out.
+    media_type, body = answered(error, request.scope["path"])
     return Response(body, error.status, media_type=media_type)
 
 

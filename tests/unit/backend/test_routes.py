@@ -107,6 +107,11 @@ def test_a_refusal_is_a_text_where_the_app_would_take_json_for_its_answer(
         assert expected in answer.text
 
 
+def test_a_path_with_a_line_break_is_answered_as_others_are(backend: Backend) -> None:
+    answer = backend.call("DELETE", "/api/inference/conversation/%0D")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+
+
 def test_health_answers_without_the_token(backend: Backend) -> None:
     assert backend.get("/api/health", headers={"Authorization": ""}).status_code == 200
 
