@@ -6,7 +6,7 @@ import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { answerOf, did, startApp } from './app.mjs';
-import { folder } from './engines.mjs';
+import { folder, gated } from './engines.mjs';
 import { awaitNobody } from './processes.mjs';
 
 test('the engine’s page comes first, sandboxed and isolated, and follows the engine until it is ready', async () => {
@@ -234,8 +234,8 @@ test('killed at any moment of its start, the app leaves nobody', async () => {
 });
 
 test('started again after a crash, the app waits for work that is being saved, and says so', async () => {
-  const saved = path.join(folder(), 'saved');
-  const { app, root, ready } = startApp([{ saves: saved }, { serve: {} }]);
+  const saves = gated();
+  const { app, root, ready } = startApp([{ saves }, { serve: {} }]);
   const record = path.join(root, 'user', 'userData', 'engine.json');
   await ready();
   await expect.poll(() => fs.existsSync(record)).toBe(true);
@@ -243,8 +243,9 @@ test('started again after a crash, the app waits for work that is being saved, a
   await once(app, 'exit');
   const again = startApp([{ serve: {} }], { root });
   await again.next(({ payload }) => payload?.progress?.step === 'waiting');
+  fs.writeFileSync(saves.until, '');
   await again.ready();
-  expect(fs.existsSync(saved)).toBe(true);
+  expect(fs.existsSync(saves.file)).toBe(true);
 });
 
 test('a bug in the main process ends it, and the engine with it', async () => {
@@ -270,9 +271,9 @@ test('asked by a second instance, the first one shows itself', async () => {
 });
 
 test('started again while a training saves its work at the end, the app shows that, and comes back after it', async () => {
-  const saved = path.join(folder(), 'saved');
+  const saves = gated();
   const { app, told, next, ask, ready } = startApp([
-    { saves: saved },
+    { saves },
     { serve: { jobs: [{ state: 'running' }], stubborn: true } },
   ]);
   await ready();
@@ -280,9 +281,10 @@ test('started again while a training saves its work at the end, the app shows th
   await next(did('closed'));
   ask({ second: ['peft-studio', '--some-switch', 'mine.peftconfig'] });
   await next(did('window'));
+  fs.writeFileSync(saves.until, '');
   await next(did('relaunch'));
   expect(await once(app, 'exit')).toEqual([0, null]);
-  expect(fs.existsSync(saved)).toBe(true);
+  expect(fs.existsSync(saves.file)).toBe(true);
   expect(told.find(did('relaunch')).args).toEqual(['--some-switch', path.join(process.cwd(), 'mine.peftconfig')]);
 });
 

@@ -215,7 +215,7 @@ describe('stopping', () => {
 
   test('a running job gets its time', async () => {
     const file = path.join(folder(), 'saved');
-    const manager = service([{ saves: file }, { serve: { jobs: [{ state: 'running' }] } }], { patience: CURT });
+    const manager = service([{ saves: { file } }, { serve: { jobs: [{ state: 'running' }] } }], { patience: CURT });
     await manager.start();
     await manager.stop();
     expect(fs.existsSync(file)).toBe(true);
@@ -227,7 +227,7 @@ describe('stopping', () => {
     ['fails', { jobs: null }],
   ])('one that %s when it is asked whether it trains gets the time for it', async (_, serve) => {
     const file = path.join(folder(), 'saved');
-    const manager = service([{ saves: file }, { serve }], { patience: { ...CURT, askMs: 100 } });
+    const manager = service([{ saves: { file } }, { serve }], { patience: { ...CURT, askMs: 100 } });
     await manager.start();
     await manager.stop();
     expect(fs.existsSync(file)).toBe(true);

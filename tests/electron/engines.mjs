@@ -34,6 +34,12 @@ export function folder() {
   return made;
 }
 
+/** For `saves` of the fake engine's: where it saves its work, once a test has made the file `until`. */
+export function gated() {
+  const made = folder();
+  return Object.freeze({ file: path.join(made, 'saved'), until: path.join(made, 'go') });
+}
+
 /** The app's resources folder, whose engine is the fake one. */
 export function fakeResources(root = folder()) {
   const backend = path.join(root, 'resources', 'backend');
