@@ -34,7 +34,7 @@ for (const signal of SIGNALS) process.on(signal, () => deaf || end());
 process.stdin.on('end', () => deaf || end()).resume();
 setInterval(() => undefined, 1 << 30); // lives until it is ended
 
-const WHOLE = { part: 'whole', state: 'ready', done: null, total: null, unit: null };
+const WHOLE = '{"part": "whole", "state": "ready", "done": null, "total": null, "unit": null}';
 
 function serve({
   port = 0,
@@ -43,7 +43,7 @@ function serve({
   jobs = [], // null: it does not know
   silent = false, // when it is asked for its jobs
   filling = 0, // characters that come with them
-  engine = [WHOLE],
+  engine, // a file of what /api/engine answers; without one, all is there
   stubborn = false,
   freezeAfter = Infinity,
 } = {}) {
@@ -62,7 +62,7 @@ function serve({
         break;
       }
       case '/api/engine':
-        response.end(JSON.stringify(engine.length > 1 ? engine.shift() : engine[0]));
+        response.end(engine === undefined ? WHOLE : fs.readFileSync(engine));
         break;
       case '/api/training/list':
         if (!silent)

@@ -46,12 +46,19 @@ test('pages are loaded again for an engine at another address, which their polic
 });
 
 test('while the rest of the engine arrives, a bar of our own says how far, beside the pages and not over them', async () => {
-  const engine = [arriving(0), arriving(400), arriving(700), WHOLE];
+  const engine = path.join(folder(), 'engine.json');
+  const answer = (state) => {
+    fs.writeFileSync(`${engine}.new`, JSON.stringify(state));
+    fs.renameSync(`${engine}.new`, engine); // no question finds half of it
+  };
+  answer(arriving(0));
   const { next, told } = startApp([{ serve: { engine } }], { pages: ANY_PORT });
   const { y, height } = await next(isBar(true));
+  answer(arriving(700));
   expect(await next(({ to, payload }) => to === BAR_PAGE && payload.arrival?.done === 700)).toMatchObject({
     payload: { mood: 'ready', arrival: { done: 700, total: 1_000 } },
   });
+  answer(WHOLE);
   await next(isBar(false));
   expect({ y, height }).toEqual({ y: 668, height: 32 });
   expect(told).toContainEqual({ did: 'progress', share: 0.7 });
