@@ -1,6 +1,6 @@
 'use strict';
 
-// Runs main/index.js with stand-ins for electron and electron-updater: `node fake-electron.js OPTIONS`.
+// Runs main/index.js with stand-ins for electron and electron-updater, and patience: `node fake-electron.js OPTIONS`.
 // Says as JSON lines what the app does to them, and does as the lines of its stdin ask: {"invoke": channel, "args": […],
 // "from": url}, {"quit": true}, {"sessionEnd": true}, {"shutdown": true}, {"permission": name, "page": url}, {"navigate": url}, {"close": true}, {"throw": true}, {"second": argv}, {"menu": label}, {"openFile": file}, {"headers": {…}}, {"open": url}, {"serve": url}.
 
@@ -9,6 +9,10 @@ const path = require('node:path');
 const readline = require('node:readline');
 
 const MAIN = path.join(__dirname, '..', '..', 'electron-resources', 'main');
+
+/** What only an engine that hangs takes to answer, in milliseconds. */
+const HANG_MS = 60_000;
+
 const {
   resourcesPath,
   userData,
@@ -157,6 +161,9 @@ function stand(name, exports) {
 }
 stand('electron', electron);
 stand('electron-updater', { autoUpdater });
+// A slow machine is no hung engine.
+const { TIMING, ...health } = require(path.join(MAIN, 'health'));
+stand('./health', { ...health, TIMING: { ...TIMING, timeoutMs: HANG_MS } });
 
 const acts = {
   async invoke(channel, { args = [], from = 'peft-studio://app/' }) {
