@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { BACK_OFF } from '../../electron-resources/main/backend-service-manager.js';
 import { TIMING } from '../../electron-resources/main/health.js';
 import { PATIENCE } from '../../electron-resources/main/stop.js';
-import { fakeResources, folder, later, reached, service } from './engines.mjs';
+import { HANG_MS, fakeResources, folder, later, reached, service } from './engines.mjs';
 import { awaitNobody } from './processes.mjs';
 
 const alive = (pid) => {
@@ -39,7 +39,7 @@ describe('starting', () => {
   test('it is asked for its health at once, and ready by its first answer', async () => {
     const never = 2 ** 30;
     const manager = service([{ serve: {} }], {
-      timing: { firstMs: never, everyMs: never, timeoutMs: 10_000, deadlineMs: never },
+      timing: { firstMs: never, everyMs: never, timeoutMs: HANG_MS, deadlineMs: never },
     });
     await manager.start();
     const { listeningMs, readyMs } = manager.metrics();

@@ -12,7 +12,7 @@ import { openLog, recordOf } from '../../electron-resources/main/log.js';
 import { OpenedFiles } from '../../electron-resources/main/opened.js';
 import { readSettings, writeSettings } from '../../electron-resources/main/settings.js';
 import { connectUpdater, notesOf, typeOfError } from '../../electron-resources/main/updater.js';
-import { folder, keptLog, later } from './engines.mjs';
+import { HANG_MS, folder, keptLog, later } from './engines.mjs';
 
 /** A server on this machine that answers with `answer`; returns where. */
 async function serve(answer) {
@@ -197,7 +197,7 @@ describe('asking', () => {
 
     test('health is asked directly, whatever proxy the environment names', async () => {
       const { base } = await serve((_request, response) => response.end('{"status": "healthy"}'));
-      expect(await askHealth(base, { timeoutMs: 10_000 })).toMatchObject({ healthy: true });
+      expect(await askHealth(base, { timeoutMs: HANG_MS })).toMatchObject({ healthy: true });
     });
 
     test('a configuration goes to the engine directly, with the token', async () => {
@@ -245,6 +245,7 @@ describe('asking', () => {
       tell: (what) => told.push(what),
       warn: (why) => warnings.push(why),
       everyMs: 1,
+      timeoutMs: HANG_MS,
     });
     return { told, warnings };
   }

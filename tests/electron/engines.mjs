@@ -9,8 +9,11 @@ import { locateEngine } from '../../electron-resources/main/place.js';
 
 const FAKE = path.join(import.meta.dirname, 'fake-engine.js');
 
-/** Asks often, and has patience: a slow machine is no hung engine. */
-const WATCHFUL = Object.freeze({ firstMs: 20, everyMs: 40, timeoutMs: 10_000, deadlineMs: 60_000 });
+/** What only an engine that hangs takes to answer, in milliseconds: a slow machine does not. */
+export const HANG_MS = 60_000;
+
+/** Asks often, and has patience. */
+const WATCHFUL = Object.freeze({ firstMs: 20, everyMs: 40, timeoutMs: HANG_MS, deadlineMs: HANG_MS });
 
 /** For an engine that does not end when it is asked to, which a test then has to wait for. */
 const BRISK = Object.freeze({ idleMs: 400, busyMs: 400, termMs: 200, askMs: 5_000 });

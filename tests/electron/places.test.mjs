@@ -5,7 +5,7 @@ import http from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { locateEngine } from '../../electron-resources/main/place.js';
-import { folder, later, reached, service } from './engines.mjs';
+import { HANG_MS, folder, later, reached, service } from './engines.mjs';
 
 const BACKEND = `
 import http.server, json, os, sys, threading
@@ -70,7 +70,7 @@ describe('a remote engine', () => {
       environment,
     });
     // The deadline comes after a question: one that is answered well is in time, however late.
-    const timing = { firstMs: 20, everyMs: 40, timeoutMs: 10_000, deadlineMs: 100 };
+    const timing = { firstMs: 20, everyMs: 40, timeoutMs: HANG_MS, deadlineMs: 100 };
     return { answers, manager: service([], { place, timing }), place };
   }
 
