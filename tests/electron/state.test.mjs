@@ -31,7 +31,7 @@ describe('each transition', () => {
   test.each([
     ['a start makes a child', [start], { phase: 'starting', child: 1, wanted: true }],
     ['a second start changes nothing', [start, start], { phase: 'starting', made: 1 }],
-    ['a step is shown', [start, said(STEP)], { phase: 'starting', step: STEP }],
+    ['a step changes nothing', [start, said(STEP)], { phase: 'starting', child: 1, address: null }],
     [
       'an address is kept',
       [start, said(LISTENING)],
