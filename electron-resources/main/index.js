@@ -13,19 +13,19 @@ const { watchArrival } = require('./arrival');
 const { BackendServiceManager } = require('./backend-service-manager');
 const { invocations, succeed } = require('./bridge');
 const { Commands } = require('./commands');
-const { declareScheme, guardContents, guardRequests, guardSession } = require('./guard');
+const { declareScheme, guardContents, guardRequests, guardSession, watchLoading } = require('./guard');
 const { openLog } = require('./log');
 const { menuTemplate } = require('./menu');
 const { OpenedFiles, openedIn } = require('./opened');
 const { OrphanRecord } = require('./orphan');
 const { engineArguments, passOn } = require('./pass-on');
 const { locateEngine } = require('./place');
-const { isOurs } = require('./policy');
+const { APP, isOurs } = require('./policy');
 const { Presenter } = require('./presenter');
 const { Quitting } = require('./quitting');
 const { connectUpdater } = require('./updater');
 const { Versions } = require('./versions');
-const { welcome } = require('./welcome');
+const { leaveApp, unloaded, welcome } = require('./welcome');
 const { openAppWindow, openEngineWindow } = require('./window');
 const { Windows } = require('./windows');
 
@@ -55,7 +55,13 @@ function run() {
   const acts = new Acts({ platform, environment, log });
   const presenter = new Presenter(manager);
   /** @param {import('electron').WebContents} contents */
-  const guard = (contents) => guardContents(contents, manager);
+  const guard = (contents) => {
+    guardContents(contents, manager);
+    watchLoading(contents, (url, reason) => {
+      log.error(`${url} did not load: ${reason}`);
+      if (url.startsWith(`${APP}/`)) leaveApp({ presenter, windows }, unloaded(reason));
+    });
+  };
   const quit = () => app.quit();
   /** The system waits for the app's end; Electron's types leave the event out. @param {{preventDefault: () => void}} [event] */
   const holdShutdown = (event) => {
@@ -102,6 +108,7 @@ function run() {
       return filePath || null;
     },
     showInFolder: (file) => shell.showItemInFolder(file),
+    showApp,
     quit,
   });
 
@@ -133,6 +140,10 @@ function run() {
     if (phase === 'failed') offerHelp().catch(warn);
   });
 
+  function showApp() {
+    return welcome({ manager, presenter, windows, folder: FOLDERS.app, platform, warn });
+  }
+
   /** What there is to do once all of the engine is there. */
   function settle() {
     commands.lookAround().catch(warn);
@@ -147,7 +158,7 @@ function run() {
   function greet() {
     versions.noteVersion(manager.state.address?.version ?? '').catch(warn);
     opened.deliver().catch(warn);
-    welcome({ manager, presenter, windows, folder: FOLDERS.app, platform, warn }).catch(warn);
+    showApp().catch(warn);
     scope.abort();
     scope = new AbortController();
     const { signal } = scope;

@@ -29,12 +29,34 @@ test('pages that take any port get the app’s window, and the engine’s goes',
   await next(did('closed'));
 });
 
-test('pages that do not load leave the engine’s window to be seen', async () => {
-  const { next, ask, told } = startApp([{ serve: {} }], { pages: ANY_PORT, broken: APP_PAGE });
-  await next(({ url }) => url === APP_PAGE);
+test('pages that do not load leave the engine’s window to be seen, which says why, and loads them again', async () => {
+  const { next, ask } = startApp([{ serve: {} }], { pages: ANY_PORT, broken: APP_PAGE });
+  const { payload } = await next(({ payload: view }) => view?.mood === 'failed');
+  expect(payload.problem).toMatchObject({
+    code: 'PAGES_NOT_LOADED',
+    message: 'Its pages did not load: ERR_FILE_NOT_FOUND. The engine runs on.',
+    buttons: ['show-app', 'get-app', 'open-log', 'quit'],
+  });
+  expect(await next(did('page-closed'))).toMatchObject({ url: APP_PAGE });
+  ask({ invoke: 'backend-get-logs' });
+  expect((await next(did('answer'))).value.logs).toContain(`${APP_PAGE} did not load: ERR_FILE_NOT_FOUND`);
+  ask({ invoke: 'engine-press', args: ['show-app'], from: 'peft-studio://engine/' });
+  await next(({ payload: view }) => view?.mood === 'ready');
+  await next(({ did: what, url }) => what === 'view' && url === APP_PAGE);
+  await next(did('closed')); // the engine's window
+});
+
+test('a load that was broken off, or of a frame alone, is no failure', async () => {
+  const { next, ask, told } = startApp([{ serve: {} }], { pages: ANY_PORT });
+  await next(did('closed')); // the engine's window
+  for (const how of [
+    [-3, 'ERR_ABORTED', true],
+    [-6, 'ERR_FILE_NOT_FOUND', false],
+  ])
+    ask({ failLoad: how, page: APP_PAGE });
   ask({ invoke: 'get-app-version' });
   await next(did('answer'));
-  expect(told.filter(did('closed'))).toEqual([]);
+  expect(told.filter(({ payload }) => payload?.mood === 'failed')).toEqual([]);
 });
 
 test('pages are loaded again for an engine at another address, which their policy did not let them reach', async () => {
