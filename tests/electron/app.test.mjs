@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { answerOf, did, startApp } from './app.mjs';
+import { answerOf, did, isFailed, startApp } from './app.mjs';
 import { folder, gated } from './engines.mjs';
 import { awaitNobody } from './processes.mjs';
 
@@ -130,14 +130,14 @@ test('windows that pages open go to the browser, or nowhere', async () => {
 test('a failure is shown with its remedy, and the button tries again', async () => {
   const flag = path.join(folder(), 'once');
   const failed = { event: 'failed', code: 'disk-full', message: 'Full.', remedy: 'Free some.', path: null, log: null };
-  const { next, ask, ready } = startApp([{ once: flag, steps: [{ say: failed }, { exit: 85 }] }, { serve: {} }]);
-  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  const { next, press, ready } = startApp([{ once: flag, steps: [{ say: failed }, { exit: 85 }] }, { serve: {} }]);
+  const { payload } = await next(isFailed);
   expect(payload.problem).toMatchObject({
     title: 'The disk is full',
     remedy: 'Free some.',
     buttons: ['retry', 'choose-home', 'quit'],
   });
-  ask({ invoke: 'engine-press', args: ['retry'], from: 'peft-studio://engine/' });
+  press('retry');
   await ready();
 });
 
@@ -156,19 +156,19 @@ test('the Repair button stops the engine, repairs it before everybody’s eyes, 
     { say: { event: 'result', act: 'repair', did: 'restored' } },
     { exit: 0 },
   ];
-  const { next, ask, ready } = startApp({ start: [{ serve: {} }], '--repair': repairs });
+  const { next, press, ready } = startApp({ start: [{ serve: {} }], '--repair': repairs });
   await ready();
-  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
+  press('repair');
   await next(({ payload }) => payload?.progress?.step === 'restore');
   await ready();
   expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'answer' });
 });
 
 test('a repair that fails is shown with its own reason', async () => {
-  const { next, ask, ready } = startApp({ start: [{ serve: {} }], '--repair': [{ say: BROKEN }, { exit: 89 }] });
+  const { next, press, ready } = startApp({ start: [{ serve: {} }], '--repair': [{ say: BROKEN }, { exit: 89 }] });
   await ready();
-  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
-  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  press('repair');
+  const { payload } = await next(isFailed);
   expect(payload.problem).toMatchObject({
     message: 'Not whole.',
     remedy: 'Repair it.',
@@ -178,14 +178,14 @@ test('a repair that fails is shown with its own reason', async () => {
 });
 
 test('cancelled in the middle of a repair, the app ends and leaves nobody', async () => {
-  const { app, root, next, ask, ready } = startApp({
+  const { app, root, next, press, ready } = startApp({
     start: [{ serve: {} }],
     '--repair': [{ say: { event: 'step', name: 'restore', done: 1, total: 4, unit: 'bytes' } }],
   });
   await ready();
-  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
+  press('repair');
   await next(({ payload }) => payload?.progress?.step === 'restore');
-  ask({ invoke: 'engine-press', args: ['cancel'], from: 'peft-studio://engine/' });
+  press('cancel');
   await once(app, 'exit');
   await awaitNobody(root);
 });
@@ -209,9 +209,9 @@ test.each(['sessionEnd', 'shutdown'])('at the end of the session (%s) the engine
 
 test('the log that a failure names is the one that its button opens', async () => {
   const log = '/home/ada/logs/install.log';
-  const { next, ask } = startApp([{ say: { ...BROKEN, log } }, { exit: 89 }]);
-  await next((what) => what.payload?.mood === 'failed');
-  ask({ invoke: 'engine-press', args: ['open-log'], from: 'peft-studio://engine/' });
+  const { next, press } = startApp([{ say: { ...BROKEN, log } }, { exit: 89 }]);
+  await next(isFailed);
+  press('open-log');
   expect(await next(did('path'))).toMatchObject({ file: log });
 });
 
@@ -290,7 +290,7 @@ test('started again while a training saves its work at the end, the app shows th
 
 test('an engine on another machine that cannot be used is told of on the page', async () => {
   const { next } = startApp([], { env: { PEFT_STUDIO_REMOTE_URL: 'http://gpu.example' } });
-  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  const { payload } = await next(isFailed);
   expect(payload.problem).toMatchObject({
     code: 'REMOTE_INVALID',
     message: 'http://gpu.example has to begin with https://, since a token is sent there.',
