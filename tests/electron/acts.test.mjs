@@ -6,6 +6,7 @@ import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { answerOf, did, isFailed, startApp } from './app.mjs';
 import { folder } from './engines.mjs';
+import { failed } from './failures.mjs';
 import { awaitNobody } from './processes.mjs';
 
 const WORKING = { say: { event: 'step', name: 'check', done: 1, total: 2, unit: 'steps' } };
@@ -38,15 +39,7 @@ describe('a support report', () => {
   });
 
   test('that cannot be made says why, and the engine runs on', async () => {
-    const failed = {
-      event: 'failed',
-      code: 'disk-full',
-      message: 'Full.',
-      remedy: 'Free some.',
-      path: null,
-      log: null,
-    };
-    const acts = { '--support-report': [{ say: failed }, { exit: 85 }] };
+    const acts = { '--support-report': [{ say: failed('disk-full', 'Full.') }, { exit: 85 }] };
     const { next, ask, press, ready } = noting(acts, { chosen: folder() });
     await ready();
     press('support-report');
@@ -73,8 +66,8 @@ describe('a support report', () => {
 });
 
 test('a report that is cancelled beside a failed engine leaves the failure to be seen, and the app', async () => {
-  const failed = { event: 'failed', code: 'install-damaged', message: 'Not whole.', remedy: 'Repair it.' };
-  const acts = { start: [{ say: { ...failed, path: null, log: null } }, { exit: 89 }], '--support-report': [WORKING] };
+  const start = [{ say: failed('install-damaged', 'Not whole.') }, { exit: 89 }];
+  const acts = { start, '--support-report': [WORKING] };
   const { next, ask, press, told } = startApp(acts, { chosen: folder() });
   await next(isFailed);
   press('support-report');

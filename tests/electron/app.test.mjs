@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { answerOf, did, isFailed, startApp } from './app.mjs';
 import { folder, gated } from './engines.mjs';
+import { failed } from './failures.mjs';
 import { awaitNobody } from './processes.mjs';
 
 test('the engine’s page comes first, sandboxed and isolated, and follows the engine until it is ready', async () => {
@@ -129,8 +130,8 @@ test('windows that pages open go to the browser, or nowhere', async () => {
 
 test('a failure is shown with its remedy, and the button tries again', async () => {
   const flag = path.join(folder(), 'once');
-  const failed = { event: 'failed', code: 'disk-full', message: 'Full.', remedy: 'Free some.', path: null, log: null };
-  const { next, press, ready } = startApp([{ once: flag, steps: [{ say: failed }, { exit: 85 }] }, { serve: {} }]);
+  const full = failed('disk-full', 'Full.', 'Free some.');
+  const { next, press, ready } = startApp([{ once: flag, steps: [{ say: full }, { exit: 85 }] }, { serve: {} }]);
   const { payload } = await next(isFailed);
   expect(payload.problem).toMatchObject({
     title: 'The disk is full',
@@ -141,14 +142,7 @@ test('a failure is shown with its remedy, and the button tries again', async () 
   await ready();
 });
 
-const BROKEN = {
-  event: 'failed',
-  code: 'install-damaged',
-  message: 'Not whole.',
-  remedy: 'Repair it.',
-  path: null,
-  log: null,
-};
+const BROKEN = failed('install-damaged', 'Not whole.', 'Repair it.');
 
 test('the Repair button stops the engine, repairs it before everybody’s eyes, and starts it again', async () => {
   const repairs = [

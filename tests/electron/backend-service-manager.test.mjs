@@ -5,6 +5,7 @@ import { BACK_OFF } from '../../electron-resources/main/backend-service-manager.
 import { TIMING } from '../../electron-resources/main/health.js';
 import { PATIENCE } from '../../electron-resources/main/stop.js';
 import { HANG_MS, fakeResources, folder, later, reached, service } from './engines.mjs';
+import { failed } from './failures.mjs';
 import { awaitNobody } from './processes.mjs';
 
 const alive = (pid) => {
@@ -94,15 +95,7 @@ describe('failing to start', () => {
   });
 
   test('an event `failed` is final, and told as the engine told it', async () => {
-    const failed = {
-      event: 'failed',
-      code: 'disk-full',
-      message: 'The disk is too full.',
-      remedy: 'Free some room.',
-      path: '/x',
-      log: null,
-    };
-    const manager = service([{ say: failed }, { exit: 85 }]);
+    const manager = service([{ say: failed('disk-full', 'The disk is too full.', 'Free some room.') }, { exit: 85 }]);
     await expect(manager.start()).rejects.toThrow('The disk is too full.');
     expect(manager.explanation()).toMatchObject({
       code: 'disk-full',
@@ -145,8 +138,7 @@ describe('failing to start', () => {
 
   test('after a failure, recovery works', async () => {
     const flag = path.join(folder(), 'failed-once');
-    const failed = { event: 'failed', code: 'busy', message: 'Busy.', remedy: 'Quit it.', path: null, log: null };
-    const manager = service([{ once: flag, steps: [{ say: failed }, { exit: 88 }] }, { serve: {} }]);
+    const manager = service([{ once: flag, steps: [{ say: failed('busy', 'Busy.') }, { exit: 88 }] }, { serve: {} }]);
     await expect(manager.start()).rejects.toThrow('Busy.');
     await manager.start();
     expect(manager.explanation()).toBe(null);

@@ -13,6 +13,7 @@ import { OpenedFiles } from '../../electron-resources/main/opened.js';
 import { readSettings, writeSettings } from '../../electron-resources/main/settings.js';
 import { connectUpdater, notesOf, typeOfError } from '../../electron-resources/main/updater.js';
 import { HANG_MS, folder, keptLog, later } from './engines.mjs';
+import { failure } from './failures.mjs';
 
 /** A server on this machine that answers with `answer`; returns where. */
 async function serve(answer) {
@@ -158,17 +159,8 @@ describe('the log', () => {
   });
 
   test('a failure is a record that programs read', () => {
-    const failure = {
-      code: 'backend-ended',
-      message: 'm',
-      remedy: null,
-      path: null,
-      log: null,
-      exitCode: 1,
-      signal: null,
-      lastLines: ['a', 'b'],
-    };
-    const record = recordOf({ mode: 'production', backendPath: '/p', failure }, new Date(0));
+    const known = failure({ message: 'm', lastLines: ['a', 'b'] });
+    const record = recordOf({ mode: 'production', backendPath: '/p', failure: known }, new Date(0));
     expect(record).toMatchObject({
       type: 'backend-ended',
       mode: 'production',

@@ -8,6 +8,7 @@ import { launchChromium } from '../../electron-resources/build/chromium.js';
 import { BAR_HEIGHT } from '../../electron-resources/main/layout.js';
 import { explain } from '../../electron-resources/main/errors.js';
 import { describeBytes, describeFigures, describeTime } from '../../electron-resources/first-run/words.mjs';
+import { failure } from './failures.mjs';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const PAGE = path.join(ROOT, 'electron-resources', 'first-run');
@@ -23,22 +24,10 @@ const working = (progress) => ({
   installed: null,
 });
 const UNPACKING = working({ step: 'unpack', done: 612e6, total: 1_240e6, unit: 'bytes', rate: 88e6, secondsLeft: 7.1 });
-const failure = (fields) =>
-  explain({
-    code: 'backend-ended',
-    message: null,
-    remedy: null,
-    path: null,
-    log: null,
-    exitCode: 3,
-    signal: null,
-    lastLines: [],
-    ...fields,
-  });
 const failed = (fields) => ({
   mood: 'failed',
   progress: null,
-  problem: failure(fields),
+  problem: explain(failure({ exitCode: 3, ...fields })),
   arrival: null,
   installed: null,
 });

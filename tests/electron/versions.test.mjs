@@ -11,6 +11,7 @@ import { locateEngine } from '../../electron-resources/main/place.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { answerOf, did, isFailed, startApp } from './app.mjs';
 import { folder, keptLog } from './engines.mjs';
+import { failed } from './failures.mjs';
 import { staged } from './packed.mjs';
 
 const digest = (file) => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
@@ -79,8 +80,7 @@ describe('after an update', () => {
 });
 
 describe('the engine of the version before', () => {
-  const said = { code: 'relocation-failed', message: 'Not set up.', remedy: 'Repair it.', path: null, log: null };
-  const FAIL = [{ say: { event: 'failed', ...said } }, { exit: 88 }];
+  const FAIL = [{ say: failed('relocation-failed') }, { exit: 88 }];
   const READY = [{ say: { event: 'result', act: 'status', state: 'ready' } }, { exit: 0 }];
   const REMOVED = [{ say: { event: 'result', act: 'remove', removed: [] } }, { exit: 0 }];
   const runtime = (name) => (backend) => {
