@@ -12,19 +12,8 @@ import { openLog, recordOf } from '../../electron-resources/main/log.js';
 import { OpenedFiles } from '../../electron-resources/main/opened.js';
 import { readSettings, writeSettings } from '../../electron-resources/main/settings.js';
 import { connectUpdater, notesOf, typeOfError } from '../../electron-resources/main/updater.js';
-import { HANG_MS, folder, keptLog, later } from './engines.mjs';
+import { HANG_MS, folder, keptLog, later, serve } from './engines.mjs';
 import { failure } from './failures.mjs';
-
-/** A server on this machine that answers with `answer`; returns where. */
-async function serve(answer) {
-  const server = http.createServer(answer);
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  later(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { base: `http://127.0.0.1:${server.address().port}`, port: server.address().port };
-}
 
 describe('updates', () => {
   function updates({ canUpdate = true, stop, ...acts } = {}) {

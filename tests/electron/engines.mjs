@@ -1,6 +1,7 @@
 // Engines for the tests: a folder as the app has it, with the fake engine as its program, and a service that runs it.
 
 import fs from 'node:fs';
+import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach } from 'vitest';
@@ -52,6 +53,24 @@ export function fakeResources(root = folder()) {
   return { resourcesPath: path.join(root, 'resources'), program };
 }
 
+/** The place of the engine in a packed app's resources. */
+export function packedIn(resourcesPath) {
+  const { platform } = process;
+  return locateEngine({ isPackaged: true, platform, resourcesPath, repository: '', environment: {} });
+}
+
+/** A server on this machine that answers with `answer`, gone after the test; returns where. */
+export async function serve(answer) {
+  const server = http.createServer(answer);
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  later(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const { port } = server.address();
+  return { base: `http://127.0.0.1:${port}`, port };
+}
+
 /** A log that keeps what it is told. */
 export function keptLog() {
   const texts = [];
@@ -72,16 +91,9 @@ export function keptLog() {
 
 /** A service for a program of the fake engine's; it is stopped after the test. */
 export function service(steps, { resources = fakeResources(), ...options } = {}) {
-  const context = {
-    isPackaged: true,
-    platform: process.platform,
-    resourcesPath: resources.resourcesPath,
-    repository: '',
-    environment: {},
-  };
   const log = keptLog();
   const made = new BackendServiceManager({
-    place: locateEngine(context),
+    place: packedIn(resources.resourcesPath),
     platform: process.platform,
     environment: { ...process.env, FAKE_ENGINE: JSON.stringify(steps) },
     token: 'a-token',

@@ -1,11 +1,10 @@
 // An engine that is not the packed one: from the sources, or on another machine.
 
 import fs from 'node:fs';
-import http from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { locateEngine } from '../../electron-resources/main/place.js';
-import { HANG_MS, folder, later, reached, service } from './engines.mjs';
+import { HANG_MS, folder, reached, serve, service } from './engines.mjs';
 
 const BACKEND = `
 import http.server, json, os, sys, threading
@@ -53,15 +52,10 @@ describe('a remote engine', () => {
   /** A server that answers with `status` as long as it is told to. */
   async function remote() {
     const answers = { status: 200 };
-    const server = http.createServer((_request, response) =>
+    const { base } = await serve((_request, response) =>
       response.writeHead(answers.status).end('{"status": "healthy"}'),
     );
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    later(() => server.close());
-    const environment = {
-      PEFT_STUDIO_REMOTE_URL: `http://127.0.0.1:${server.address().port}`,
-      PEFT_STUDIO_REMOTE_TOKEN: 'far',
-    };
+    const environment = { PEFT_STUDIO_REMOTE_URL: base, PEFT_STUDIO_REMOTE_TOKEN: 'far' };
     const place = locateEngine({
       isPackaged: true,
       platform: process.platform,

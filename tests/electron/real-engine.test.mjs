@@ -13,11 +13,10 @@ import { BackendServiceManager } from '../../electron-resources/main/backend-ser
 import { Acts } from '../../electron-resources/main/acts.js';
 import { TIMING } from '../../electron-resources/main/health.js';
 import { OpenedFiles } from '../../electron-resources/main/opened.js';
-import { locateEngine } from '../../electron-resources/main/place.js';
 import { request } from '../../electron-resources/main/request.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { drive, lineTo } from './drive.mjs';
-import { HANG_MS, folder, keptLog, later } from './engines.mjs';
+import { HANG_MS, folder, keptLog, later, packedIn } from './engines.mjs';
 import { awaitNobody, killAll } from './processes.mjs';
 import { pack } from './packed.mjs';
 
@@ -31,8 +30,7 @@ function app(home) {
   fs.symlinkSync(path.resolve(RESOURCES), path.join(root, 'backend'));
   const environment = { ...process.env, PEFT_STUDIO_HOME: home ?? path.join(root, 'home'), HF_HOME: root, OWNED: root };
   later(() => killAll(root));
-  const place = locateEngine({ isPackaged: true, platform, resourcesPath: root, repository: '', environment: {} });
-  return { root, place, environment, home: environment.PEFT_STUDIO_HOME };
+  return { root, place: packedIn(root), environment, home: environment.PEFT_STUDIO_HOME };
 }
 
 function run({ place, environment }) {
@@ -134,8 +132,7 @@ describe('an engine that is installed', () => {
     const update = folder();
     fs.mkdirSync(path.join(update, 'backend'));
     fs.writeFileSync(path.join(update, 'backend', 'manifest.json'), '{"runtime": "the new one"}');
-    const next = locateEngine({ isPackaged: true, platform, resourcesPath: update, repository: '', environment: {} });
-    const previous = await new Versions({ ...parts, place: () => next, log: keptLog() }).previous();
+    const previous = await new Versions({ ...parts, place: () => packedIn(update), log: keptLog() }).previous();
     expect(fs.readdirSync(previous.cwd).sort()).toEqual(['_internal', 'engine.json', 'manifest.json', 'peft_engine']);
     const manager = run({ place: previous, environment });
     await manager.start();

@@ -7,10 +7,9 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Acts } from '../../electron-resources/main/acts.js';
-import { locateEngine } from '../../electron-resources/main/place.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { answerOf, did, isFailed, startApp } from './app.mjs';
-import { folder, keptLog } from './engines.mjs';
+import { folder, keptLog, packedIn } from './engines.mjs';
 import { failed } from './failures.mjs';
 import { staged } from './packed.mjs';
 
@@ -23,8 +22,7 @@ describe('after an update', () => {
     const manifest = digest(path.join(engine, 'manifest.json'));
     fs.writeFileSync(path.join(app, 'package.json'), JSON.stringify({ engineManifest: manifest }));
     const { platform } = process;
-    const resourcesPath = path.dirname(engine);
-    const place = () => locateEngine({ isPackaged: true, platform, resourcesPath, repository: '', environment: {} });
+    const place = () => packedIn(path.dirname(engine));
     const user = folder();
     const settings = path.join(user, 'settings.json');
     const acts = new Acts({ platform, environment: process.env, log: keptLog() });
