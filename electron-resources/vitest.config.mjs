@@ -24,6 +24,7 @@ const group = (name, groupOrder, { testTimeout = 60_000, ...files }) => ({
   test: {
     name,
     dir: tests,
+    setupFiles: path.join(tests, 'seed.mjs'),
     testTimeout,
     hookTimeout: 120_000,
     expect: { poll: { timeout: testTimeout / 2 } },

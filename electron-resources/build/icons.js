@@ -5,9 +5,8 @@
 
 const { mkdir, readFile, writeFile } = require('node:fs/promises');
 const path = require('node:path');
-const { chromium } = require('playwright-core');
+const { launchChromium } = require('./chromium');
 
-const BROWSER = process.env.PEFT_STUDIO_CHROMIUM ?? '/usr/bin/chromium';
 const SIZES = Object.freeze([16, 24, 32, 48, 64, 128, 256, 512, 1024]);
 
 /** Windows' container ends at 256, which it writes as 0. */
@@ -75,7 +74,7 @@ function pictureOf(pictures, size) {
 
 /** @param {string} drawing an SVG @returns {Promise<ReadonlyMap<number, Buffer>>} */
 async function draw(drawing) {
-  const browser = await chromium.launch({ executablePath: BROWSER, args: ['--no-sandbox'] });
+  const browser = await launchChromium();
   const page = await browser.newPage();
   const pictures = new Map();
   for (const size of SIZES) {
@@ -98,4 +97,4 @@ async function main() {
 
 if (require.main === module) main();
 
-module.exports = { BROWSER, SIZES, draw, icnsOf, icoOf };
+module.exports = { SIZES, draw, icnsOf, icoOf };

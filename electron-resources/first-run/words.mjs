@@ -17,6 +17,7 @@ const STEPS = Object.freeze({
 
 export const BUTTONS = Object.freeze({
   retry: 'Try again',
+  'show-app': 'Try again',
   back: 'Back',
   repair: 'Repair the engine',
   'use-previous': 'Use the engine of the version before',

@@ -20,12 +20,13 @@ const TIMEOUT_MS = 2_000;
  *   tell: (arrival: Arrival | null) => void,
  *   warn: (reason: string) => void,
  *   everyMs?: number,
+ *   timeoutMs?: number,
  * }} options `tell` gets null at the end, `warn` the reason where answers begin to fail
  */
-async function watchArrival(backend, { signal, tell, warn, everyMs = EVERY_MS }) {
+async function watchArrival(backend, { signal, tell, warn, everyMs = EVERY_MS, timeoutMs = TIMEOUT_MS }) {
   let before = '';
   for (;;) {
-    const { arrival, failure } = await askArrival(backend, signal).then(
+    const { arrival, failure } = await askArrival(backend, { signal, timeoutMs }).then(
       (answer) => ({ arrival: answer, failure: '' }),
       (error) => ({ arrival: undefined, failure: String(error.message) }),
     );
@@ -39,9 +40,13 @@ async function watchArrival(backend, { signal, tell, warn, everyMs = EVERY_MS })
   }
 }
 
-/** @param {{base: string, token: string}} backend @param {AbortSignal} signal @returns {Promise<Arrival | null>} */
-async function askArrival({ base, token }, signal) {
-  const { status, body } = await request(base, '/api/engine', { token, timeoutMs: TIMEOUT_MS, signal });
+/**
+ * @param {{base: string, token: string}} backend
+ * @param {{signal: AbortSignal, timeoutMs: number}} options
+ * @returns {Promise<Arrival | null>}
+ */
+async function askArrival({ base, token }, options) {
+  const { status, body } = await request(base, '/api/engine', { token, ...options });
   if (status !== 200) throw new Error(`/api/engine answers ${status}`);
   const { part, done, total, unit } = JSON.parse(body);
   if (part === 'whole') return null;

@@ -25,6 +25,7 @@ const AT_WORK = 'The engine is at work: wait until that is done.';
  *   chooseFolder: () => Promise<string | null>,
  *   chooseFile: (name: string) => Promise<string | null>,
  *   showInFolder: (file: string) => void,
+ *   showApp: () => Promise<void>,
  *   quit: () => void,
  * }>} Parts
  */
@@ -48,7 +49,7 @@ class Commands {
    * @returns {Promise<void>}
    */
   async press(button) {
-    const { manager, presenter, log, openPath, openBrowser, quit } = this.#parts;
+    const { manager, presenter, log, openPath, openBrowser, showApp, quit } = this.#parts;
     switch (button) {
       case 'retry':
         this.#requireRest();
@@ -67,6 +68,10 @@ class Commands {
         if (reason !== '') throw new Error(reason);
         return undefined;
       }
+      case 'show-app':
+        presenter.dismiss();
+        // An engine that does not run now shows the app once it does.
+        return manager.status().running ? showApp() : undefined;
       case 'back':
         return presenter.dismiss();
       case 'get-app':

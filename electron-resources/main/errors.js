@@ -2,7 +2,7 @@
 
 // Errors that a person will read: the engine's own codes, and the app's, to title, text and buttons.
 
-/** @typedef {'retry' | 'back' | 'repair' | 'use-previous' | 'support-report' | 'open-log' | 'choose-home' | 'get-app' | 'quit'} Button */
+/** @typedef {'retry' | 'show-app' | 'back' | 'repair' | 'use-previous' | 'support-report' | 'open-log' | 'choose-home' | 'get-app' | 'quit'} Button */
 
 /**
  * @typedef {Readonly<{
@@ -119,6 +119,11 @@ const ENTRIES = Object.freeze({
     title: 'This app cannot show a remote engine',
     remedy: 'Unset PEFT_STUDIO_REMOTE_URL, and start again.',
     buttons: ['quit'],
+  },
+  PAGES_NOT_LOADED: {
+    title: 'The app cannot be shown',
+    remedy: 'Try again; if it fails again, install PEFT Studio again.',
+    buttons: ['show-app', 'get-app', 'open-log', 'quit'],
   },
   UPDATE_INCOMPLETE: { title: 'The update is incomplete', remedy: REINSTALL, buttons: ['get-app', 'retry', 'quit'] },
   PORT_IN_USE: {

@@ -7,6 +7,9 @@ const { net, protocol, session, shell } = require('electron');
 const policy = require('./policy');
 const { isSystemError } = require('./processes');
 
+/** Chromium's code of a load that another one overtook, or a guard refused. */
+const ABORTED = -3;
+
 /** @typedef {{base: string, token: string}} Backend */
 
 /** To be called before the app is ready. */
@@ -65,6 +68,18 @@ function guardContents(contents, backend) {
 }
 
 /**
+ * Tells of each page that does not load, but of none whose load was only broken off.
+ *
+ * @param {import('electron').WebContents} contents
+ * @param {(url: string, reason: string) => void} tell
+ */
+function watchLoading(contents, tell) {
+  contents.on('did-fail-load', (_event, code, reason, url, isMainFrame) => {
+    if (isMainFrame && code !== ABORTED) tell(url, reason || `error ${code}`);
+  });
+}
+
+/**
  * @param {Request} request
  * @param {Backend} backend
  * @param {Readonly<Record<string, string>>} folders
@@ -104,4 +119,4 @@ async function read(file) {
   }
 }
 
-module.exports = { declareScheme, guardContents, guardRequests, guardSession };
+module.exports = { declareScheme, guardContents, guardRequests, guardSession, watchLoading };

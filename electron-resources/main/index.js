@@ -9,23 +9,23 @@ const { app, dialog, ipcMain, Menu, Notification, powerMonitor, shell } = requir
 const { autoUpdater } = require('electron-updater');
 const { ENGINE: ENGINE_CHANNELS } = require('../channels');
 const { Acts } = require('./acts');
-const { watchArrival } = require('./arrival');
 const { BackendServiceManager } = require('./backend-service-manager');
 const { invocations, succeed } = require('./bridge');
 const { Commands } = require('./commands');
-const { declareScheme, guardContents, guardRequests, guardSession } = require('./guard');
+const { followEngine } = require('./follow');
+const { declareScheme, guardContents, guardRequests, guardSession, watchLoading } = require('./guard');
 const { openLog } = require('./log');
 const { menuTemplate } = require('./menu');
 const { OpenedFiles, openedIn } = require('./opened');
 const { OrphanRecord } = require('./orphan');
 const { engineArguments, passOn } = require('./pass-on');
 const { locateEngine } = require('./place');
-const { isOurs } = require('./policy');
+const { APP, isOurs } = require('./policy');
 const { Presenter } = require('./presenter');
 const { Quitting } = require('./quitting');
 const { connectUpdater } = require('./updater');
 const { Versions } = require('./versions');
-const { welcome } = require('./welcome');
+const { leaveApp, unloaded, welcome } = require('./welcome');
 const { openAppWindow, openEngineWindow } = require('./window');
 const { Windows } = require('./windows');
 
@@ -39,6 +39,26 @@ const { platform } = process;
 const userFolder = app.getPath('userData');
 const settingsFile = path.join(userFolder, 'settings.json');
 
+const quit = () => app.quit();
+
+/** What there is to do outside of the app's own windows. */
+const SYSTEM = Object.freeze({
+  openPath: shell.openPath,
+  /** @param {string} url */
+  openBrowser: (url) => shell.openExternal(url),
+  /** @param {string} file */
+  showInFolder: (file) => shell.showItemInFolder(file),
+  async chooseFolder() {
+    const { filePaths } = await dialog.showOpenDialog({ properties: ['openDirectory', 'createDirectory'] });
+    return filePaths[0] ?? null;
+  },
+  /** @param {string} name */
+  async chooseFile(name) {
+    const { filePath } = await dialog.showSaveDialog({ defaultPath: path.join(app.getPath('downloads'), name) });
+    return filePath || null;
+  },
+});
+
 /** @returns {import('./place').Place} of the engine that belongs to this app */
 function place() {
   const { isPackaged } = app;
@@ -46,7 +66,10 @@ function place() {
   return locateEngine({ isPackaged, platform, resourcesPath, repository: path.join(ROOT, '..'), environment });
 }
 
-function run() {
+/** @typedef {ReturnType<typeof assemble>} Parts */
+
+/** Makes the parts of the app, none of which does anything yet. */
+function assemble() {
   const token = randomBytes(32).toString('base64url');
   const log = openLog(app.getPath('logs'), { secrets: [token], console: !app.isPackaged });
   const orphan = new OrphanRecord(path.join(userFolder, 'engine.json'), platform);
@@ -54,20 +77,12 @@ function run() {
   const manager = new BackendServiceManager({ place: place(), platform, environment, token, log, orphan });
   const acts = new Acts({ platform, environment, log });
   const presenter = new Presenter(manager);
-  /** @param {import('electron').WebContents} contents */
-  const guard = (contents) => guardContents(contents, manager);
-  const quit = () => app.quit();
-  /** The system waits for the app's end; Electron's types leave the event out. @param {{preventDefault: () => void}} [event] */
-  const holdShutdown = (event) => {
-    event?.preventDefault();
-    quit();
-  };
-  const windows = new Windows({
-    engine: () => openEngineWindow(guard, quit),
-    app: () => openAppWindow(guard, quit),
-  });
+  const windows = prepareWindows({ manager, presenter, log });
   /** @param {string} channel @param {unknown} payload */
   const send = (channel, payload) => windows.tellApp(channel, payload);
+  /** @param {Error} error of something that the engine runs well without */
+  const warn = (error) => log.warn(error.stack ?? error.message);
+  const showApp = () => welcome({ manager, presenter, windows, folder: FOLDERS.app, platform, warn });
   const updater = connectUpdater(autoUpdater, {
     send,
     canUpdate: existsSync(path.join(process.resourcesPath, 'app-update.yml')),
@@ -84,37 +99,7 @@ function run() {
     acts,
     log,
   });
-  const commands = new Commands({
-    manager,
-    presenter,
-    place,
-    versions,
-    acts,
-    log,
-    openPath: shell.openPath,
-    openBrowser: (url) => shell.openExternal(url),
-    chooseFolder: async () => {
-      const { filePaths } = await dialog.showOpenDialog({ properties: ['openDirectory', 'createDirectory'] });
-      return filePaths[0] ?? null;
-    },
-    chooseFile: async (name) => {
-      const { filePath } = await dialog.showSaveDialog({ defaultPath: path.join(app.getPath('downloads'), name) });
-      return filePath || null;
-    },
-    showInFolder: (file) => shell.showItemInFolder(file),
-    quit,
-  });
-
-  async function endOrphan() {
-    try {
-      const end = await orphan.endOrphan({ onWait: (pid) => presenter.hear({ event: 'waiting', pid }) });
-      if (end === 'killed') log.warn('an engine left by an earlier PEFT Studio was killed');
-    } catch (error) {
-      // It may hold the port; then the backend says so, or takes another one.
-      log.error(`an engine left by an earlier PEFT Studio is still there: ${error}`);
-    }
-  }
-
+  const commands = new Commands({ manager, presenter, place, versions, acts, log, ...SYSTEM, showApp, quit });
   const opened = new OpenedFiles(manager, {
     onImported: (name) => {
       new Notification({ title: name, body: 'This configuration is in your library now.' }).show();
@@ -122,51 +107,46 @@ function run() {
     },
     onRefused: (file, reason) => dialog.showErrorBox(`${path.basename(file)} could not be opened`, reason),
   });
-  opened.add(openedIn(process.argv, process.cwd()));
-
-  let scope = new AbortController();
-  manager.on('state', ({ phase, address }, before) => {
-    if (address !== null && address !== before.address) guardRequests(manager);
-    if (phase === before.phase) return;
-    send('backend-status', { status: phase, ...manager.status() });
-    if (phase === 'ready' && before.phase === 'listening') greet();
-    if (phase === 'failed') offerHelp().catch(warn);
+  return Object.freeze({
+    log,
+    orphan,
+    manager,
+    acts,
+    presenter,
+    windows,
+    send,
+    warn,
+    showApp,
+    updater,
+    versions,
+    commands,
+    opened,
   });
+}
 
-  /** What there is to do once all of the engine is there. */
-  function settle() {
-    commands.lookAround().catch(warn);
-    versions.noteHealthy(manager.place).catch(warn);
-  }
+/** @param {{manager: BackendServiceManager, presenter: Presenter, log: import('./log').Log}} parts */
+function prepareWindows({ manager, presenter, log }) {
+  /** @param {import('electron').WebContents} contents */
+  const guard = (contents) => {
+    guardContents(contents, manager);
+    watchLoading(contents, (url, reason) => {
+      log.error(`${url} did not load: ${reason}`);
+      if (url.startsWith(`${APP}/`)) leaveApp({ presenter, windows }, unloaded(reason));
+    });
+  };
+  const windows = new Windows({
+    engine: () => openEngineWindow(guard, quit),
+    app: () => openAppWindow(guard, quit),
+  });
+  return windows;
+}
 
-  async function offerHelp() {
-    windows.showEngine();
-    await commands.offerPrevious();
-  }
-
-  function greet() {
-    versions.noteVersion(manager.state.address?.version ?? '').catch(warn);
-    opened.deliver().catch(warn);
-    welcome({ manager, presenter, windows, folder: FOLDERS.app, platform, warn }).catch(warn);
-    scope.abort();
-    scope = new AbortController();
-    const { signal } = scope;
-    watchArrival(manager, {
-      signal,
-      warn: log.warn,
-      tell: (arrival) => {
-        presenter.arrive(arrival);
-        send('engine-arrival', arrival);
-        const share = arrival?.total ? (arrival.done ?? 0) / arrival.total : -1;
-        windows.setProgress(share);
-        if (arrival === null) settle();
-      },
-    }).catch((error) => signal.aborted || warn(error));
-  }
-
-  /** @param {Error} error of something that the engine runs well without */
-  const warn = (error) => log.warn(error.stack ?? error.message);
-
+/**
+ * Tells our pages what they show, and does what they ask for.
+ *
+ * @param {Parts} parts
+ */
+function servePages({ manager, presenter, windows, log, updater, commands }) {
   /** @param {string} channel @param {(...args: any[]) => unknown} answer */
   function listen(channel, answer) {
     ipcMain.handle(channel, (event, ...args) => {
@@ -184,17 +164,25 @@ function run() {
     updater,
     log,
     commands,
-    openPath: shell.openPath,
+    openPath: SYSTEM.openPath,
     notify: ({ urgency, ...note }) =>
       new Notification({ ...note, urgency: /** @type {'low' | 'normal' | 'critical'} */ (urgency) }).show(),
     setProgress: (fraction) => windows.setProgress(fraction),
   });
   for (const [channel, answer] of Object.entries(table)) listen(channel, answer);
+}
 
+/**
+ * Does what the system and other starts ask of the app, its end first of all.
+ *
+ * @param {Parts} parts
+ * @param {() => void} endBeside ends what goes on beside the engine
+ */
+function followApp({ manager, acts, windows, opened, log }, endBeside) {
   const quitting = new Quitting({
     isIdle: () => manager.state.child === null && !acts.areRunning,
     end: () => {
-      scope.abort();
+      endBeside();
       return Promise.all([manager.stop(), acts.end()]);
     },
     quit,
@@ -217,6 +205,10 @@ function run() {
   });
   app.on('window-all-closed', quit);
   app.on('before-quit', (event) => quitting.hold(event));
+}
+
+/** @param {import('./log').Log} log */
+function endWithBugs(log) {
   process.on('uncaughtException', (error) => {
     log.error(`a bug: ${error.stack}`);
     // Ending closes the engine's stdin, which ends the engine.
@@ -227,18 +219,50 @@ function run() {
   process.on('unhandledRejection', (error) => {
     throw error;
   });
+}
 
-  app.whenReady().then(async () => {
-    guardSession(manager, FOLDERS);
-    // Of Linux and macOS; Windows tells windows.
-    powerMonitor.on('shutdown', holdShutdown);
-    const showEngine = () => windows.showEngine();
-    const press = (/** @type {string} */ button) => commands.press(button).catch(warn);
-    Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, { showEngine, press })));
-    windows.showEngine();
-    await endOrphan();
-    await commands.start();
-  });
+/**
+ * Shows the engine's window, and starts the engine.
+ *
+ * @param {Parts} parts
+ */
+async function begin({ manager, presenter, windows, orphan, commands, log, warn }) {
+  guardSession(manager, FOLDERS);
+  // Of Linux and macOS; Windows tells windows.
+  powerMonitor.on('shutdown', holdShutdown);
+  const showEngine = () => windows.showEngine();
+  const press = (/** @type {string} */ button) => commands.press(button).catch(warn);
+  Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate(platform, { showEngine, press })));
+  windows.showEngine();
+  await endOrphan({ orphan, presenter, log });
+  await commands.start();
+}
+
+/** The system waits for the app's end; Electron's types leave the event out. @param {{preventDefault: () => void}} [event] */
+function holdShutdown(event) {
+  event?.preventDefault();
+  quit();
+}
+
+/** @param {Pick<Parts, 'orphan' | 'presenter' | 'log'>} parts */
+async function endOrphan({ orphan, presenter, log }) {
+  try {
+    const end = await orphan.endOrphan({ onWait: (pid) => presenter.hear({ event: 'waiting', pid }) });
+    if (end === 'killed') log.warn('an engine left by an earlier PEFT Studio was killed');
+  } catch (error) {
+    // It may hold the port; then the backend says so, or takes another one.
+    log.error(`an engine left by an earlier PEFT Studio is still there: ${error}`);
+  }
+}
+
+function run() {
+  const parts = assemble();
+  parts.opened.add(openedIn(process.argv, process.cwd()));
+  const endBeside = followEngine({ ...parts, onAddress: () => guardRequests(parts.manager) });
+  servePages(parts);
+  followApp(parts, endBeside);
+  endWithBugs(parts.log);
+  app.whenReady().then(() => begin(parts));
 }
 
 const passedOn = engineArguments(process.argv);

@@ -40,7 +40,6 @@
  *   wanted: boolean,
  *   forced: boolean,
  *   address: Address | null,
- *   step: Readonly<import('./events').EngineEvent> | null,
  *   announced: Readonly<import('./events').Failed> | null,
  *   misses: number,
  *   restarts: number,
@@ -81,7 +80,6 @@ const INITIAL = Object.freeze({
   wanted: false,
   forced: false,
   address: null,
-  step: null,
   announced: null,
   misses: 0,
   restarts: 0,
@@ -153,10 +151,9 @@ function restart(state, forced) {
 /** @param {State} state @param {Readonly<import('./events').EngineEvent>} event */
 function hear(state, event) {
   if (event.event === 'failed') return change(state, { announced: event });
-  if (state.phase !== 'starting') return state;
-  if (event.event !== 'listening') return change(state, { step: event });
+  if (state.phase !== 'starting' || event.event !== 'listening') return state;
   const { host, port, pid, version } = event;
-  return change(state, { phase: 'listening', step: null, address: Object.freeze({ host, port, pid, version }) });
+  return change(state, { phase: 'listening', address: Object.freeze({ host, port, pid, version }) });
 }
 
 /** @param {State} state @param {number} at */

@@ -36,9 +36,23 @@ async function welcome({ manager, presenter, windows, folder, platform, warn }) 
     return null;
   });
   if (manager.state.child !== child) return; // another start shows itself
-  presenter.fail(explain(failureOfError(problemWith(manager.base, holder))));
+  leaveApp({ presenter, windows }, problemWith(manager.base, holder));
+}
+
+/**
+ * Shows the engine's window in the place of the app's, with the reason for that.
+ *
+ * @param {{presenter: import('./presenter').Presenter, windows: import('./windows').Windows}} parts
+ * @param {EngineError} reason
+ */
+function leaveApp({ presenter, windows }, reason) {
+  presenter.fail(explain(failureOfError(reason)));
   windows.leaveApp();
 }
+
+/** @param {string} reason why the app's pages did not load */
+const unloaded = (reason) =>
+  new EngineError('PAGES_NOT_LOADED', `Its pages did not load: ${reason}. The engine runs on.`);
 
 /** @param {string} base of an engine that older pages do not find @param {import('./holder').Holder | null} holder */
 function problemWith(base, holder) {
@@ -49,4 +63,4 @@ function problemWith(base, holder) {
   return new EngineError('PORT_IN_USE', `Port ${PORT} was taken by ${who}. ${nowhere}`);
 }
 
-module.exports = { welcome };
+module.exports = { leaveApp, unloaded, welcome };

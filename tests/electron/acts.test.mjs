@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { answerOf, did, startApp } from './app.mjs';
+import { answerOf, did, isFailed, startApp } from './app.mjs';
 import { folder } from './engines.mjs';
+import { failed } from './failures.mjs';
 import { awaitNobody } from './processes.mjs';
 
-const PRESS = { invoke: 'engine-press', from: 'peft-studio://engine/' };
 const WORKING = { say: { event: 'step', name: 'check', done: 1, total: 2, unit: 'steps' } };
 const isWorking = ({ payload }) => payload?.progress?.step === 'check';
 
@@ -39,49 +39,40 @@ describe('a support report', () => {
   });
 
   test('that cannot be made says why, and the engine runs on', async () => {
-    const failed = {
-      event: 'failed',
-      code: 'disk-full',
-      message: 'Full.',
-      remedy: 'Free some.',
-      path: null,
-      log: null,
-    };
-    const acts = { '--support-report': [{ say: failed }, { exit: 85 }] };
-    const { next, ask, ready } = noting(acts, { chosen: folder() });
+    const acts = { '--support-report': [{ say: failed('disk-full', 'Full.') }, { exit: 85 }] };
+    const { next, ask, press, ready } = noting(acts, { chosen: folder() });
     await ready();
-    ask({ ...PRESS, args: ['support-report'] });
-    const { payload } = await next(({ payload: view }) => view?.mood === 'failed');
+    press('support-report');
+    const { payload } = await next(isFailed);
     expect(payload.problem).toMatchObject({ message: 'Full.', buttons: ['back', 'open-log'] });
     expect(await next(answerOf('engine-press'))).toMatchObject({ value: { success: false, error: 'Full.' } });
-    ask({ ...PRESS, args: ['back'] });
+    press('back');
     await ready();
     ask({ invoke: 'backend-health-check' });
     expect((await next(answerOf('backend-health-check'))).value).toMatchObject({ healthy: true });
   });
 
   test('that is cancelled leaves the engine and its page as they were', async () => {
-    const { next, ask, ready, calls } = noting({ '--support-report': [WORKING] }, { chosen: folder() });
+    const { next, press, ready, calls } = noting({ '--support-report': [WORKING] }, { chosen: folder() });
     await ready();
-    ask({ ...PRESS, args: ['support-report'] });
+    press('support-report');
     await next(isWorking);
-    ask({ ...PRESS, args: ['repair'] });
+    press('repair');
     expect(await next(answerOf('engine-press'))).toMatchObject({ value: { error: expect.stringMatching(/wait/) } });
-    ask({ ...PRESS, args: ['cancel'] });
+    press('cancel');
     await ready();
     expect(calls()).toHaveLength(2);
   });
 });
 
 test('a report that is cancelled beside a failed engine leaves the failure to be seen, and the app', async () => {
-  const failed = { event: 'failed', code: 'install-damaged', message: 'Not whole.', remedy: 'Repair it.' };
-  const acts = { start: [{ say: { ...failed, path: null, log: null } }, { exit: 89 }], '--support-report': [WORKING] };
-  const { next, ask, told } = startApp(acts, { chosen: folder() });
-  const isFailed = ({ payload }) => payload?.mood === 'failed';
+  const start = [{ say: failed('install-damaged', 'Not whole.') }, { exit: 89 }];
+  const acts = { start, '--support-report': [WORKING] };
+  const { next, ask, press, told } = startApp(acts, { chosen: folder() });
   await next(isFailed);
-  ask({ ...PRESS, args: ['support-report'] });
+  press('support-report');
   await next(isWorking);
-  ask({ ...PRESS, args: ['cancel'] });
+  press('cancel');
   expect((await next(isFailed)).payload.problem.message).toBe('Not whole.');
   ask({ invoke: 'get-app-version' });
   await next(answerOf('get-app-version'));
@@ -89,23 +80,23 @@ test('a report that is cancelled beside a failed engine leaves the failure to be
 });
 
 test('a page that wants a restart has to wait until an act is done with the engine’s files', async () => {
-  const { next, ask, ready, calls } = noting({ '--repair': [WORKING] });
+  const { next, ask, press, ready, calls } = noting({ '--repair': [WORKING] });
   await ready();
-  ask({ ...PRESS, args: ['repair'] });
+  press('repair');
   await next(isWorking);
   for (const channel of ['backend-restart', 'backend-force-restart']) {
     ask({ invoke: channel });
     expect(await next(answerOf(channel))).toMatchObject({ did: 'refusal', message: expect.stringContaining('wait') });
   }
-  ask({ ...PRESS, args: ['retry'] });
+  press('retry');
   expect(await next(answerOf('engine-press'))).toMatchObject({ value: { error: expect.stringContaining('wait') } });
   expect(calls()).toEqual([START, '--repair --json --until-eof']);
 });
 
 test('an act that hears nothing is gone all the same once the app has ended', async () => {
-  const { app, root, next, ask, ready } = noting({ '--repair': [{ deaf: true }, WORKING] });
+  const { app, root, next, ask, press, ready } = noting({ '--repair': [{ deaf: true }, WORKING] });
   await ready();
-  ask({ ...PRESS, args: ['repair'] });
+  press('repair');
   await next(isWorking);
   ask({ quit: true });
   expect(await once(app, 'exit')).toEqual([0, null]);
@@ -136,9 +127,9 @@ describe('another disk', () => {
   });
 
   test('that nobody chose changes nothing', async () => {
-    const { next, ask, ready, calls } = noting({});
+    const { next, press, ready, calls } = noting({});
     await ready();
-    ask({ ...PRESS, args: ['choose-home'] });
+    press('choose-home');
     expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'answer' });
     expect(calls()).toEqual([START]);
   });

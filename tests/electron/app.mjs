@@ -6,7 +6,7 @@ import { drive } from './drive.mjs';
 import { fakeResources, folder, later } from './engines.mjs';
 import { killAll } from './processes.mjs';
 
-export { answerOf, did } from './drive.mjs';
+export { answerOf, did, isFailed } from './drive.mjs';
 
 /** Starts the app, with `pages` for its index.html, if any; `prepare` gets the engine's folder before. */
 export function startApp(steps = [{ serve: {} }], { pages, prepare, root = folder(), env = {}, ...options } = {}) {

@@ -5,8 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { answerOf, did, startApp } from './app.mjs';
-import { folder } from './engines.mjs';
+import { answerOf, did, isFailed, startApp } from './app.mjs';
+import { folder, gated } from './engines.mjs';
+import { failed } from './failures.mjs';
 import { awaitNobody } from './processes.mjs';
 
 test('the engine’s page comes first, sandboxed and isolated, and follows the engine until it is ready', async () => {
@@ -129,26 +130,19 @@ test('windows that pages open go to the browser, or nowhere', async () => {
 
 test('a failure is shown with its remedy, and the button tries again', async () => {
   const flag = path.join(folder(), 'once');
-  const failed = { event: 'failed', code: 'disk-full', message: 'Full.', remedy: 'Free some.', path: null, log: null };
-  const { next, ask, ready } = startApp([{ once: flag, steps: [{ say: failed }, { exit: 85 }] }, { serve: {} }]);
-  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  const full = failed('disk-full', 'Full.', 'Free some.');
+  const { next, press, ready } = startApp([{ once: flag, steps: [{ say: full }, { exit: 85 }] }, { serve: {} }]);
+  const { payload } = await next(isFailed);
   expect(payload.problem).toMatchObject({
     title: 'The disk is full',
     remedy: 'Free some.',
     buttons: ['retry', 'choose-home', 'quit'],
   });
-  ask({ invoke: 'engine-press', args: ['retry'], from: 'peft-studio://engine/' });
+  press('retry');
   await ready();
 });
 
-const BROKEN = {
-  event: 'failed',
-  code: 'install-damaged',
-  message: 'Not whole.',
-  remedy: 'Repair it.',
-  path: null,
-  log: null,
-};
+const BROKEN = failed('install-damaged', 'Not whole.', 'Repair it.');
 
 test('the Repair button stops the engine, repairs it before everybody’s eyes, and starts it again', async () => {
   const repairs = [
@@ -156,19 +150,19 @@ test('the Repair button stops the engine, repairs it before everybody’s eyes, 
     { say: { event: 'result', act: 'repair', did: 'restored' } },
     { exit: 0 },
   ];
-  const { next, ask, ready } = startApp({ start: [{ serve: {} }], '--repair': repairs });
+  const { next, press, ready } = startApp({ start: [{ serve: {} }], '--repair': repairs });
   await ready();
-  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
+  press('repair');
   await next(({ payload }) => payload?.progress?.step === 'restore');
   await ready();
   expect(await next(answerOf('engine-press'))).toMatchObject({ did: 'answer' });
 });
 
 test('a repair that fails is shown with its own reason', async () => {
-  const { next, ask, ready } = startApp({ start: [{ serve: {} }], '--repair': [{ say: BROKEN }, { exit: 89 }] });
+  const { next, press, ready } = startApp({ start: [{ serve: {} }], '--repair': [{ say: BROKEN }, { exit: 89 }] });
   await ready();
-  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
-  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  press('repair');
+  const { payload } = await next(isFailed);
   expect(payload.problem).toMatchObject({
     message: 'Not whole.',
     remedy: 'Repair it.',
@@ -178,14 +172,14 @@ test('a repair that fails is shown with its own reason', async () => {
 });
 
 test('cancelled in the middle of a repair, the app ends and leaves nobody', async () => {
-  const { app, root, next, ask, ready } = startApp({
+  const { app, root, next, press, ready } = startApp({
     start: [{ serve: {} }],
     '--repair': [{ say: { event: 'step', name: 'restore', done: 1, total: 4, unit: 'bytes' } }],
   });
   await ready();
-  ask({ invoke: 'engine-press', args: ['repair'], from: 'peft-studio://engine/' });
+  press('repair');
   await next(({ payload }) => payload?.progress?.step === 'restore');
-  ask({ invoke: 'engine-press', args: ['cancel'], from: 'peft-studio://engine/' });
+  press('cancel');
   await once(app, 'exit');
   await awaitNobody(root);
 });
@@ -209,9 +203,9 @@ test.each(['sessionEnd', 'shutdown'])('at the end of the session (%s) the engine
 
 test('the log that a failure names is the one that its button opens', async () => {
   const log = '/home/ada/logs/install.log';
-  const { next, ask } = startApp([{ say: { ...BROKEN, log } }, { exit: 89 }]);
-  await next((what) => what.payload?.mood === 'failed');
-  ask({ invoke: 'engine-press', args: ['open-log'], from: 'peft-studio://engine/' });
+  const { next, press } = startApp([{ say: { ...BROKEN, log } }, { exit: 89 }]);
+  await next(isFailed);
+  press('open-log');
   expect(await next(did('path'))).toMatchObject({ file: log });
 });
 
@@ -234,8 +228,8 @@ test('killed at any moment of its start, the app leaves nobody', async () => {
 });
 
 test('started again after a crash, the app waits for work that is being saved, and says so', async () => {
-  const saved = path.join(folder(), 'saved');
-  const { app, root, ready } = startApp([{ saves: saved }, { serve: {} }]);
+  const saves = gated();
+  const { app, root, ready } = startApp([{ saves }, { serve: {} }]);
   const record = path.join(root, 'user', 'userData', 'engine.json');
   await ready();
   await expect.poll(() => fs.existsSync(record)).toBe(true);
@@ -243,8 +237,9 @@ test('started again after a crash, the app waits for work that is being saved, a
   await once(app, 'exit');
   const again = startApp([{ serve: {} }], { root });
   await again.next(({ payload }) => payload?.progress?.step === 'waiting');
+  fs.writeFileSync(saves.until, '');
   await again.ready();
-  expect(fs.existsSync(saved)).toBe(true);
+  expect(fs.existsSync(saves.file)).toBe(true);
 });
 
 test('a bug in the main process ends it, and the engine with it', async () => {
@@ -270,9 +265,9 @@ test('asked by a second instance, the first one shows itself', async () => {
 });
 
 test('started again while a training saves its work at the end, the app shows that, and comes back after it', async () => {
-  const saved = path.join(folder(), 'saved');
+  const saves = gated();
   const { app, told, next, ask, ready } = startApp([
-    { saves: saved },
+    { saves },
     { serve: { jobs: [{ state: 'running' }], stubborn: true } },
   ]);
   await ready();
@@ -280,15 +275,16 @@ test('started again while a training saves its work at the end, the app shows th
   await next(did('closed'));
   ask({ second: ['peft-studio', '--some-switch', 'mine.peftconfig'] });
   await next(did('window'));
+  fs.writeFileSync(saves.until, '');
   await next(did('relaunch'));
   expect(await once(app, 'exit')).toEqual([0, null]);
-  expect(fs.existsSync(saved)).toBe(true);
+  expect(fs.existsSync(saves.file)).toBe(true);
   expect(told.find(did('relaunch')).args).toEqual(['--some-switch', path.join(process.cwd(), 'mine.peftconfig')]);
 });
 
 test('an engine on another machine that cannot be used is told of on the page', async () => {
   const { next } = startApp([], { env: { PEFT_STUDIO_REMOTE_URL: 'http://gpu.example' } });
-  const { payload } = await next((what) => what.payload?.mood === 'failed');
+  const { payload } = await next(isFailed);
   expect(payload.problem).toMatchObject({
     code: 'REMOTE_INVALID',
     message: 'http://gpu.example has to begin with https://, since a token is sent there.',

@@ -4,7 +4,8 @@ import { describe, expect, test, vi } from 'vitest';
 import { BACK_OFF } from '../../electron-resources/main/backend-service-manager.js';
 import { TIMING } from '../../electron-resources/main/health.js';
 import { PATIENCE } from '../../electron-resources/main/stop.js';
-import { fakeResources, folder, later, reached, service } from './engines.mjs';
+import { HANG_MS, fakeResources, folder, later, reached, service } from './engines.mjs';
+import { failed } from './failures.mjs';
 import { awaitNobody } from './processes.mjs';
 
 const alive = (pid) => {
@@ -39,7 +40,7 @@ describe('starting', () => {
   test('it is asked for its health at once, and ready by its first answer', async () => {
     const never = 2 ** 30;
     const manager = service([{ serve: {} }], {
-      timing: { firstMs: never, everyMs: never, timeoutMs: 10_000, deadlineMs: never },
+      timing: { firstMs: never, everyMs: never, timeoutMs: HANG_MS, deadlineMs: never },
     });
     await manager.start();
     const { listeningMs, readyMs } = manager.metrics();
@@ -94,15 +95,7 @@ describe('failing to start', () => {
   });
 
   test('an event `failed` is final, and told as the engine told it', async () => {
-    const failed = {
-      event: 'failed',
-      code: 'disk-full',
-      message: 'The disk is too full.',
-      remedy: 'Free some room.',
-      path: '/x',
-      log: null,
-    };
-    const manager = service([{ say: failed }, { exit: 85 }]);
+    const manager = service([{ say: failed('disk-full', 'The disk is too full.', 'Free some room.') }, { exit: 85 }]);
     await expect(manager.start()).rejects.toThrow('The disk is too full.');
     expect(manager.explanation()).toMatchObject({
       code: 'disk-full',
@@ -145,8 +138,7 @@ describe('failing to start', () => {
 
   test('after a failure, recovery works', async () => {
     const flag = path.join(folder(), 'failed-once');
-    const failed = { event: 'failed', code: 'busy', message: 'Busy.', remedy: 'Quit it.', path: null, log: null };
-    const manager = service([{ once: flag, steps: [{ say: failed }, { exit: 88 }] }, { serve: {} }]);
+    const manager = service([{ once: flag, steps: [{ say: failed('busy', 'Busy.') }, { exit: 88 }] }, { serve: {} }]);
     await expect(manager.start()).rejects.toThrow('Busy.');
     await manager.start();
     expect(manager.explanation()).toBe(null);
@@ -215,7 +207,7 @@ describe('stopping', () => {
 
   test('a running job gets its time', async () => {
     const file = path.join(folder(), 'saved');
-    const manager = service([{ saves: file }, { serve: { jobs: [{ state: 'running' }] } }], { patience: CURT });
+    const manager = service([{ saves: { file } }, { serve: { jobs: [{ state: 'running' }] } }], { patience: CURT });
     await manager.start();
     await manager.stop();
     expect(fs.existsSync(file)).toBe(true);
@@ -227,7 +219,7 @@ describe('stopping', () => {
     ['fails', { jobs: null }],
   ])('one that %s when it is asked whether it trains gets the time for it', async (_, serve) => {
     const file = path.join(folder(), 'saved');
-    const manager = service([{ saves: file }, { serve }], { patience: { ...CURT, askMs: 100 } });
+    const manager = service([{ saves: { file } }, { serve }], { patience: { ...CURT, askMs: 100 } });
     await manager.start();
     await manager.stop();
     expect(fs.existsSync(file)).toBe(true);

@@ -7,13 +7,12 @@ import path from 'node:path';
 
 const HERE = path.join(import.meta.dirname, '..', '..', 'electron-resources');
 const require = createRequire(path.join(HERE, 'package.json'));
-const { chromium } = require('playwright-core');
+const { launchChromium } = require('./build/chromium');
 const { watchArrival } = require('./main/arrival');
 const { BackendServiceManager } = require('./main/backend-service-manager');
 const { locateEngine } = require('./main/place');
 const { Presenter } = require('./main/presenter');
 
-const BROWSER = process.env.PEFT_STUDIO_CHROMIUM ?? '/usr/bin/chromium';
 const TYPES = { '.html': 'text/html', '.css': 'text/css', '.mjs': 'text/javascript' };
 const { platform } = process;
 const silent = () => undefined;
@@ -52,7 +51,7 @@ export async function watchFirstStart(where) {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const origin = `http://127.0.0.1:${server.address().port}`;
-  const browser = await chromium.launch({ executablePath: BROWSER, args: ['--no-sandbox'] });
+  const browser = await launchChromium();
   const [page, bar] = await Promise.all(['index.html', 'bar.html'].map((name) => open(browser, `${origin}/${name}`)));
   for (const each of [page, bar]) presenter.on('view', (view) => each.evaluate((sent) => window.send(sent), view));
 

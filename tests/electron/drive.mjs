@@ -7,11 +7,12 @@ import readline from 'node:readline';
 const MAIN = path.join(import.meta.dirname, 'fake-electron.js');
 
 export const did = (name) => (what) => what.did === name;
+export const isFailed = ({ payload }) => payload?.mood === 'failed';
 export const answerOf = (channel) => (what) => ['answer', 'refusal'].includes(what.did) && what.channel === channel;
 
 /**
  * Starts the app with the options of fake-electron.js. `next` settles with the next thing it did that fits, `ask` makes
- * it do something, `token` settles with the header that its pages' requests to the engine get.
+ * it do something, `press` presses a button of the engine's page.
  */
 export function drive(options, env) {
   const stdio = ['pipe', 'pipe', 'pipe'];
@@ -45,8 +46,9 @@ export function drive(options, env) {
       if (reason !== null) reject(reason);
     });
   const ask = (what) => app.stdin.write(`${JSON.stringify(what)}\n`);
+  const press = (button) => ask({ invoke: 'engine-press', args: [button], from: 'peft-studio://engine/' });
   const ready = () => next(({ payload }) => payload?.mood === 'ready');
-  return { app, told, next, ask, ready };
+  return { app, told, next, ask, press, ready };
 }
 
 /** The engine's address and the headers for it, of an app that is ready. */

@@ -12,18 +12,8 @@ import { openLog, recordOf } from '../../electron-resources/main/log.js';
 import { OpenedFiles } from '../../electron-resources/main/opened.js';
 import { readSettings, writeSettings } from '../../electron-resources/main/settings.js';
 import { connectUpdater, notesOf, typeOfError } from '../../electron-resources/main/updater.js';
-import { folder, keptLog, later } from './engines.mjs';
-
-/** A server on this machine that answers with `answer`; returns where. */
-async function serve(answer) {
-  const server = http.createServer(answer);
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  later(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { base: `http://127.0.0.1:${server.address().port}`, port: server.address().port };
-}
+import { HANG_MS, folder, keptLog, later, serve } from './engines.mjs';
+import { failure } from './failures.mjs';
 
 describe('updates', () => {
   function updates({ canUpdate = true, stop, ...acts } = {}) {
@@ -158,17 +148,8 @@ describe('the log', () => {
   });
 
   test('a failure is a record that programs read', () => {
-    const failure = {
-      code: 'backend-ended',
-      message: 'm',
-      remedy: null,
-      path: null,
-      log: null,
-      exitCode: 1,
-      signal: null,
-      lastLines: ['a', 'b'],
-    };
-    const record = recordOf({ mode: 'production', backendPath: '/p', failure }, new Date(0));
+    const known = failure({ message: 'm', lastLines: ['a', 'b'] });
+    const record = recordOf({ mode: 'production', backendPath: '/p', failure: known }, new Date(0));
     expect(record).toMatchObject({
       type: 'backend-ended',
       mode: 'production',
@@ -197,7 +178,7 @@ describe('asking', () => {
 
     test('health is asked directly, whatever proxy the environment names', async () => {
       const { base } = await serve((_request, response) => response.end('{"status": "healthy"}'));
-      expect(await askHealth(base, { timeoutMs: 10_000 })).toMatchObject({ healthy: true });
+      expect(await askHealth(base, { timeoutMs: HANG_MS })).toMatchObject({ healthy: true });
     });
 
     test('a configuration goes to the engine directly, with the token', async () => {
@@ -245,6 +226,7 @@ describe('asking', () => {
       tell: (what) => told.push(what),
       warn: (why) => warnings.push(why),
       everyMs: 1,
+      timeoutMs: HANG_MS,
     });
     return { told, warnings };
   }

@@ -3,20 +3,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { ENTRIES, explain, failureOf, missingModule } from '../../electron-resources/main/errors.js';
+import { failed, failure } from './failures.mjs';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const END = { exitCode: 1, signal: null, lastLines: [], error: null, gone: true };
-const failure = (fields) => ({
-  code: 'backend-ended',
-  message: null,
-  remedy: null,
-  path: null,
-  log: null,
-  exitCode: null,
-  signal: null,
-  lastLines: [],
-  ...fields,
-});
 
 /** The codes that stand in a Python module of the engine, in its classes with an exit status. */
 function engineCodes(module) {
@@ -96,14 +86,7 @@ test('after the last restart the code says so, and the cause stays', () => {
 });
 
 test('the range of taken ports stands in the message, as the backend wrote it', () => {
-  const announced = {
-    event: 'failed',
-    code: 'ports-taken',
-    message: 'Ports 8000–8010 are taken',
-    remedy: 'r',
-    path: null,
-    log: null,
-  };
+  const announced = failed('ports-taken', 'Ports 8000–8010 are taken');
   expect(explain(failureOf(END, announced))).toMatchObject({
     code: 'NO_AVAILABLE_PORTS',
     message: 'Ports 8000–8010 are taken',
@@ -111,6 +94,5 @@ test('the range of taken ports stands in the message, as the backend wrote it', 
 });
 
 test('processes that could not be ended outweigh what the engine said', () => {
-  const announced = { event: 'failed', code: 'busy', message: 'm', remedy: 'r', path: null, log: null };
-  expect(failureOf({ ...END, gone: false }, announced).code).toBe('processes-left');
+  expect(failureOf({ ...END, gone: false }, failed('busy')).code).toBe('processes-left');
 });

@@ -1,14 +1,18 @@
 'use strict';
 
-// Runs main/index.js with stand-ins for electron and electron-updater: `node fake-electron.js OPTIONS`.
+// Runs main/index.js with stand-ins for electron and electron-updater, and patience: `node fake-electron.js OPTIONS`.
 // Says as JSON lines what the app does to them, and does as the lines of its stdin ask: {"invoke": channel, "args": […],
-// "from": url}, {"quit": true}, {"sessionEnd": true}, {"shutdown": true}, {"permission": name, "page": url}, {"navigate": url}, {"close": true}, {"throw": true}, {"second": argv}, {"menu": label}, {"openFile": file}, {"headers": {…}}, {"open": url}, {"serve": url}.
+// "from": url}, {"quit": true}, {"sessionEnd": true}, {"shutdown": true}, {"permission": name, "page": url}, {"navigate": url}, {"failLoad": […], "page": url}, {"close": true}, {"throw": true}, {"second": argv}, {"menu": label}, {"openFile": file}, {"headers": {…}}, {"open": url}, {"serve": url}.
 
 const { EventEmitter } = require('node:events');
 const path = require('node:path');
 const readline = require('node:readline');
 
 const MAIN = path.join(__dirname, '..', '..', 'electron-resources', 'main');
+
+/** What only an engine that hangs takes to answer, in milliseconds. */
+const HANG_MS = 60_000;
+
 const {
   resourcesPath,
   userData,
@@ -16,7 +20,7 @@ const {
   argv = [],
   primary = true,
   chosen = null,
-  broken = null,
+  broken = null, // the page that does not load at first
 } = JSON.parse(process.argv[2]);
 const tell = (did, facts = {}) => process.stdout.write(`${JSON.stringify({ did, ...facts })}\n`);
 
@@ -53,8 +57,10 @@ class Contents extends EventEmitter {
   loadURL(url) {
     this.url = url;
     tell(this.kind, { url, webPreferences: this.webPreferences });
-    if (url !== broken) setImmediate(() => this.emit('did-finish-load'));
+    const loads = url !== broken || pages.some((page) => page !== this && page.url === url);
+    setImmediate(() => (loads ? this.emit('did-finish-load') : this.failLoad(-6, 'ERR_FILE_NOT_FOUND')));
   }
+  failLoad = (code, reason, isMainFrame = true) => this.emit('did-fail-load', {}, code, reason, this.url, isMainFrame);
   reload = () => tell('reload', { url: this.url });
   close = () => tell('page-closed', { url: this.url });
   send = (channel, payload) => tell('send', { to: this.url, channel, payload });
@@ -157,6 +163,9 @@ function stand(name, exports) {
 }
 stand('electron', electron);
 stand('electron-updater', { autoUpdater });
+// A slow machine is no hung engine.
+const { TIMING, ...health } = require(path.join(MAIN, 'health'));
+stand('./health', { ...health, TIMING: { ...TIMING, timeoutMs: HANG_MS } });
 
 const acts = {
   async invoke(channel, { args = [], from = 'peft-studio://app/' }) {
@@ -179,6 +188,7 @@ const acts = {
     pages[0].emit('will-navigate', { url, preventDefault: () => (prevented = true) });
     tell('navigation', { prevented });
   },
+  failLoad: (how, { page }) => pages.findLast(({ url }) => url === page).failLoad(...how),
   menu: (label) =>
     menu
       .flatMap(({ submenu = [] }) => submenu)

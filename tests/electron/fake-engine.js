@@ -7,7 +7,8 @@
 //   {"deaf": true}      ignore signals and stdin  {"spawn": true}      a grandchild in the same group, deaf too
 //   {"alone": file}     complain into `file` if another engine of the same file lives (Linux alone)
 //   {"argv": file}      add its arguments to `file`
-//   {"saves": file}     once asked to end, take a while to make `file`, and end then
+//   {"saves": {"file": file, "until": go}}        once asked to end, wait for the file `go`, make `file`, and end then;
+//                       without `until`, after a while
 //   {"exit": 3}         end with a status         {"die": "SIGSEGV"}   end by a signal
 //   {"once": file, "steps": […]}                  do these only as long as `file` is not there, and make it
 //
@@ -21,8 +22,11 @@ const net = require('node:net');
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'];
 const say = (event) => process.stdout.write(`${JSON.stringify({ v: 1, ...event })}\n`);
 
-/** How long work is being saved, in milliseconds. */
+/** How long work is being saved that nothing else holds up, in milliseconds. */
 const SAVING_MS = 500;
+
+/** How often to look for a file that is waited for, in milliseconds. */
+const LOOK_MS = 10;
 
 let deaf = false;
 let end = () => process.exit(0);
@@ -30,7 +34,7 @@ for (const signal of SIGNALS) process.on(signal, () => deaf || end());
 process.stdin.on('end', () => deaf || end()).resume();
 setInterval(() => undefined, 1 << 30); // lives until it is ended
 
-const WHOLE = { part: 'whole', state: 'ready', done: null, total: null, unit: null };
+const WHOLE = '{"part": "whole", "state": "ready", "done": null, "total": null, "unit": null}';
 
 function serve({
   port = 0,
@@ -39,7 +43,7 @@ function serve({
   jobs = [], // null: it does not know
   silent = false, // when it is asked for its jobs
   filling = 0, // characters that come with them
-  engine = [WHOLE],
+  engine, // a file of what /api/engine answers; without one, all is there
   stubborn = false,
   freezeAfter = Infinity,
 } = {}) {
@@ -58,7 +62,7 @@ function serve({
         break;
       }
       case '/api/engine':
-        response.end(JSON.stringify(engine.length > 1 ? engine.shift() : engine[0]));
+        response.end(engine === undefined ? WHOLE : fs.readFileSync(engine));
         break;
       case '/api/training/list':
         if (!silent)
@@ -89,7 +93,11 @@ function serve({
 const acts = {
   say: (event) => say(event),
   argv: (file) => fs.appendFileSync(file, `${process.argv.slice(2).join(' ')}\n`),
-  saves: (file) => (end = () => setTimeout(() => (fs.writeFileSync(file, ''), process.exit(0)), SAVING_MS)),
+  saves({ file, until }) {
+    const save = () => (fs.writeFileSync(file, ''), process.exit(0));
+    end = () =>
+      until === undefined ? setTimeout(save, SAVING_MS) : setInterval(() => fs.existsSync(until) && save(), LOOK_MS);
+  },
   babble: (text) => process.stdout.write(text),
   stderr: (text) => process.stderr.write(`${text}\n`),
   serve,

@@ -3,17 +3,17 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
-import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { launchChromium } from '../../electron-resources/build/chromium.js';
 import { BAR_HEIGHT } from '../../electron-resources/main/layout.js';
 import { explain } from '../../electron-resources/main/errors.js';
 import { describeBytes, describeFigures, describeTime } from '../../electron-resources/first-run/words.mjs';
+import { failure } from './failures.mjs';
 
 const ROOT = path.join(import.meta.dirname, '..', '..');
 const PAGE = path.join(ROOT, 'electron-resources', 'first-run');
 const AXE = path.join(ROOT, 'electron-resources', 'node_modules', 'axe-core', 'axe.min.js');
 const SHOTS = process.env.PEFT_STUDIO_SCREENSHOTS;
-const BROWSERS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
 const IDLE = { done: null, total: null, unit: null, rate: null, secondsLeft: null, pid: null };
 const working = (progress) => ({
@@ -24,22 +24,10 @@ const working = (progress) => ({
   installed: null,
 });
 const UNPACKING = working({ step: 'unpack', done: 612e6, total: 1_240e6, unit: 'bytes', rate: 88e6, secondsLeft: 7.1 });
-const failure = (fields) =>
-  explain({
-    code: 'backend-ended',
-    message: null,
-    remedy: null,
-    path: null,
-    log: null,
-    exitCode: 3,
-    signal: null,
-    lastLines: [],
-    ...fields,
-  });
 const failed = (fields) => ({
   mood: 'failed',
   progress: null,
-  problem: failure(fields),
+  problem: explain(failure({ exitCode: 3, ...fields })),
   arrival: null,
   installed: null,
 });
@@ -88,9 +76,6 @@ let server;
 let origin;
 
 beforeAll(async () => {
-  const executablePath = process.env.PEFT_STUDIO_CHROMIUM ?? BROWSERS.find((file) => fs.existsSync(file));
-  if (executablePath === undefined)
-    throw new Error(`Chromium is needed: install it as ${BROWSERS[0]}, or name it in PEFT_STUDIO_CHROMIUM.`);
   const types = { '.html': 'text/html', '.css': 'text/css', '.mjs': 'text/javascript' };
   server = http.createServer((request, response) => {
     const file = path.join(PAGE, path.basename(request.url));
@@ -99,7 +84,7 @@ beforeAll(async () => {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   origin = `http://127.0.0.1:${server.address().port}`;
-  browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+  browser = await launchChromium();
 });
 
 afterAll(async () => {
@@ -110,6 +95,7 @@ afterAll(async () => {
 /** Opens the page with a first view; `send` sends another, `pressed` lists the buttons that were pressed. */
 async function open(view, { file = 'index.html', width = 640, height = 480, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, ...options });
+  context.setDefaultTimeout(0); // the test's own limit is enough
   const page = await context.newPage();
   const complaints = [];
   page.on('console', (message) => ['error', 'warning'].includes(message.type()) && complaints.push(message.text()));

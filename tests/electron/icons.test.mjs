@@ -2,9 +2,9 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import { chromium } from 'playwright-core';
 import { expect, test } from 'vitest';
-import { BROWSER, SIZES, draw, icnsOf, icoOf } from '../../electron-resources/build/icons.js';
+import { launchChromium } from '../../electron-resources/build/chromium.js';
+import { SIZES, draw, icnsOf, icoOf } from '../../electron-resources/build/icons.js';
 import { later } from './engines.mjs';
 
 const BUILD = path.join(import.meta.dirname, '..', '..', 'electron-resources', 'build');
@@ -14,7 +14,7 @@ const sizeOf = (png) => [png.readUInt32BE(16), png.readUInt32BE(20)];
 
 test('the pictures are those of the drawing, each of its size', async () => {
   const drawn = await draw(read('icon.svg').toString());
-  const browser = await chromium.launch({ executablePath: BROWSER, args: ['--no-sandbox'] });
+  const browser = await launchChromium();
   later(() => browser.close());
   const page = await browser.newPage();
   const urlOf = (png) => `data:image/png;base64,${png.toString('base64')}`;

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fakeResources, folder, service } from './engines.mjs';
-import { awaitNobody } from './processes.mjs';
+import { awaitNobody, kill } from './processes.mjs';
 
 const BRISK = Object.freeze({ idleMs: 60, busyMs: 60, termMs: 30, askMs: 50 });
 
@@ -21,7 +21,7 @@ const ACTS = Object.freeze({
   force: (manager) => wish(manager.forceRestart()),
   crash: (manager) => {
     const { pid } = manager.status();
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    if (pid !== undefined) kill(-pid);
   },
 });
 

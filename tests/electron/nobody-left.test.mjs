@@ -9,7 +9,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { OrphanRecord } from '../../electron-resources/main/orphan.js';
 import { startOf } from '../../electron-resources/main/processes.js';
-import { fakeResources, folder, later } from './engines.mjs';
+import { fakeResources, folder, gated, later } from './engines.mjs';
 import { awaitNobody, killAll, processesWith } from './processes.mjs';
 
 const OWNER = path.join(import.meta.dirname, 'owner.js');
@@ -87,14 +87,17 @@ describe('an engine that outlived its owner', () => {
   });
 
   test('is waited for as long as it saves its work', async () => {
-    const file = path.join(folder(), 'saved');
-    const { root, record, owner } = await orphaned(JSON.stringify([{ saves: file }, { serve: {} }]));
+    const saves = gated();
+    const { root, record, owner } = await orphaned(JSON.stringify([{ saves }, { serve: {} }]));
     owner.kill('SIGKILL');
     await once(owner, 'exit');
     const waited = [];
-    const onWait = (pid) => waited.push(pid);
+    const onWait = (pid) => {
+      waited.push(pid);
+      fs.writeFileSync(saves.until, '');
+    };
     expect(await new OrphanRecord(record, process.platform).endOrphan({ onWait })).toBe('gone');
-    expect(fs.existsSync(file)).toBe(true);
+    expect(fs.existsSync(saves.file)).toBe(true);
     expect(waited).toHaveLength(1);
     await awaitNobody(root, 0);
     expect(fs.existsSync(record)).toBe(false);

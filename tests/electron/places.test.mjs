@@ -1,11 +1,10 @@
 // An engine that is not the packed one: from the sources, or on another machine.
 
 import fs from 'node:fs';
-import http from 'node:http';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { locateEngine } from '../../electron-resources/main/place.js';
-import { folder, later, reached, service } from './engines.mjs';
+import { HANG_MS, folder, reached, serve, service } from './engines.mjs';
 
 const BACKEND = `
 import http.server, json, os, sys, threading
@@ -53,15 +52,10 @@ describe('a remote engine', () => {
   /** A server that answers with `status` as long as it is told to. */
   async function remote() {
     const answers = { status: 200 };
-    const server = http.createServer((_request, response) =>
+    const { base } = await serve((_request, response) =>
       response.writeHead(answers.status).end('{"status": "healthy"}'),
     );
-    await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-    later(() => server.close());
-    const environment = {
-      PEFT_STUDIO_REMOTE_URL: `http://127.0.0.1:${server.address().port}`,
-      PEFT_STUDIO_REMOTE_TOKEN: 'far',
-    };
+    const environment = { PEFT_STUDIO_REMOTE_URL: base, PEFT_STUDIO_REMOTE_TOKEN: 'far' };
     const place = locateEngine({
       isPackaged: true,
       platform: process.platform,
@@ -70,7 +64,7 @@ describe('a remote engine', () => {
       environment,
     });
     // The deadline comes after a question: one that is answered well is in time, however late.
-    const timing = { firstMs: 20, everyMs: 40, timeoutMs: 10_000, deadlineMs: 100 };
+    const timing = { firstMs: 20, everyMs: 40, timeoutMs: HANG_MS, deadlineMs: 100 };
     return { answers, manager: service([], { place, timing }), place };
   }
 

@@ -45,10 +45,11 @@ async function untilNobody(text, limitMs, act) {
   }
 }
 
-function kill(pid) {
+/** Kills a process, or the group of the number without its sign, that may have ended already. */
+export function kill(pid) {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
-    if (error.code !== 'ESRCH') throw error; // the death of another one has ended it since
+    if (error.code !== 'ESRCH') throw error;
   }
 }

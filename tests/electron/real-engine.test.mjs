@@ -11,12 +11,12 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BackendServiceManager } from '../../electron-resources/main/backend-service-manager.js';
 import { Acts } from '../../electron-resources/main/acts.js';
+import { TIMING } from '../../electron-resources/main/health.js';
 import { OpenedFiles } from '../../electron-resources/main/opened.js';
-import { locateEngine } from '../../electron-resources/main/place.js';
 import { request } from '../../electron-resources/main/request.js';
 import { Versions } from '../../electron-resources/main/versions.js';
 import { drive, lineTo } from './drive.mjs';
-import { folder, keptLog, later } from './engines.mjs';
+import { HANG_MS, folder, keptLog, later, packedIn } from './engines.mjs';
 import { awaitNobody, killAll } from './processes.mjs';
 import { pack } from './packed.mjs';
 
@@ -30,13 +30,13 @@ function app(home) {
   fs.symlinkSync(path.resolve(RESOURCES), path.join(root, 'backend'));
   const environment = { ...process.env, PEFT_STUDIO_HOME: home ?? path.join(root, 'home'), HF_HOME: root, OWNED: root };
   later(() => killAll(root));
-  const place = locateEngine({ isPackaged: true, platform, resourcesPath: root, repository: '', environment: {} });
-  return { root, place, environment, home: environment.PEFT_STUDIO_HOME };
+  return { root, place: packedIn(root), environment, home: environment.PEFT_STUDIO_HOME };
 }
 
 function run({ place, environment }) {
   const log = keptLog();
-  const manager = new BackendServiceManager({ place, platform, environment, token: 'a-token', log });
+  const timing = { ...TIMING, timeoutMs: HANG_MS };
+  const manager = new BackendServiceManager({ place, platform, environment, token: 'a-token', log, timing });
   later(() => manager.stop());
   return Object.assign(manager, { log });
 }
@@ -53,12 +53,10 @@ test('a first start installs, becomes ready, answers with its token alone, resta
   manager.on('event', ({ event }) => events.add(event));
   await manager.start();
   expect([...events]).toEqual(expect.arrayContaining(['step', 'installed', 'starting', 'listening']));
-  const ask = (token) => request(manager.base, '/api/system/info', { token, timeoutMs: 5_000 });
-  expect((await ask('a-token')).status).toBe(200);
-  expect((await ask('another')).status).toBe(401);
-  expect(
-    JSON.parse((await request(manager.base, '/api/engine', { token: 'a-token', timeoutMs: 5_000 })).body),
-  ).toHaveProperty('part');
+  const ask = (route, token) => request(manager.base, route, { token, timeoutMs: HANG_MS });
+  expect((await ask('/api/system/info', 'a-token')).status).toBe(200);
+  expect((await ask('/api/system/info', 'another')).status).toBe(401);
+  expect(JSON.parse((await ask('/api/engine', 'a-token')).body)).toHaveProperty('part');
 
   const first = manager.status().pid;
   process.kill(first, 'SIGKILL');
@@ -134,8 +132,7 @@ describe('an engine that is installed', () => {
     const update = folder();
     fs.mkdirSync(path.join(update, 'backend'));
     fs.writeFileSync(path.join(update, 'backend', 'manifest.json'), '{"runtime": "the new one"}');
-    const next = locateEngine({ isPackaged: true, platform, resourcesPath: update, repository: '', environment: {} });
-    const previous = await new Versions({ ...parts, place: () => next, log: keptLog() }).previous();
+    const previous = await new Versions({ ...parts, place: () => packedIn(update), log: keptLog() }).previous();
     expect(fs.readdirSync(previous.cwd).sort()).toEqual(['_internal', 'engine.json', 'manifest.json', 'peft_engine']);
     const manager = run({ place: previous, environment });
     await manager.start();

@@ -7,13 +7,12 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Acts } from '../../electron-resources/main/acts.js';
-import { locateEngine } from '../../electron-resources/main/place.js';
 import { Versions } from '../../electron-resources/main/versions.js';
-import { answerOf, did, startApp } from './app.mjs';
-import { folder, keptLog } from './engines.mjs';
+import { answerOf, did, isFailed, startApp } from './app.mjs';
+import { folder, keptLog, packedIn } from './engines.mjs';
+import { failed } from './failures.mjs';
 import { staged } from './packed.mjs';
 
-const PRESS = { invoke: 'engine-press', from: 'peft-studio://engine/' };
 const digest = (file) => createHash('sha256').update(fs.readFileSync(file)).digest('hex');
 
 describe('after an update', () => {
@@ -23,8 +22,7 @@ describe('after an update', () => {
     const manifest = digest(path.join(engine, 'manifest.json'));
     fs.writeFileSync(path.join(app, 'package.json'), JSON.stringify({ engineManifest: manifest }));
     const { platform } = process;
-    const resourcesPath = path.dirname(engine);
-    const place = () => locateEngine({ isPackaged: true, platform, resourcesPath, repository: '', environment: {} });
+    const place = () => packedIn(path.dirname(engine));
     const user = folder();
     const settings = path.join(user, 'settings.json');
     const acts = new Acts({ platform, environment: process.env, log: keptLog() });
@@ -69,7 +67,7 @@ describe('after an update', () => {
     fs.writeFileSync(path.join(root, 'app', 'package.json'), JSON.stringify({ engineManifest: 'another' }));
     const prepare = (backend) => fs.cpSync(engine, backend, { recursive: true, verbatimSymlinks: true });
     const { next, told } = startApp([{ serve: {} }], { root, prepare });
-    const { payload } = await next((what) => what.payload?.mood === 'failed');
+    const { payload } = await next(isFailed);
     expect(payload.problem).toMatchObject({
       code: 'UPDATE_INCOMPLETE',
       message: expect.stringContaining('manifest.json is not the one of this app'),
@@ -80,8 +78,7 @@ describe('after an update', () => {
 });
 
 describe('the engine of the version before', () => {
-  const said = { code: 'relocation-failed', message: 'Not set up.', remedy: 'Repair it.', path: null, log: null };
-  const FAIL = [{ say: { event: 'failed', ...said } }, { exit: 88 }];
+  const FAIL = [{ say: failed('relocation-failed') }, { exit: 88 }];
   const READY = [{ say: { event: 'result', act: 'status', state: 'ready' } }, { exit: 0 }];
   const REMOVED = [{ say: { event: 'result', act: 'remove', removed: [] } }, { exit: 0 }];
   const runtime = (name) => (backend) => {
@@ -96,7 +93,6 @@ describe('the engine of the version before', () => {
     const failing = JSON.stringify(FAIL);
     fs.writeFileSync(program, fs.readFileSync(program, 'utf8').replace('exec', `FAKE_ENGINE='${failing}' exec`));
   };
-  const isFailed = ({ payload }) => payload?.mood === 'failed';
   const offers = ({ payload }) => payload?.problem?.buttons.includes('use-previous');
 
   async function quit({ app, ask }) {
@@ -118,10 +114,10 @@ describe('the engine of the version before', () => {
 
   test('is offered if the new one fails, and runs when it is asked for', async () => {
     const { root, steps } = await afterFirstVersion();
-    const { next, ask, ready, ...second } = startApp(steps, { root, prepare: broken });
+    const { next, ask, press, ready, ...second } = startApp(steps, { root, prepare: broken });
     const { payload } = await next(offers);
     expect(payload.problem.buttons[0]).toBe('use-previous');
-    ask({ ...PRESS, args: ['use-previous'] });
+    press('use-previous');
     await ready();
     ask({ invoke: 'backend-get-logs' });
     const { logs } = (await next(answerOf('backend-get-logs'))).value;
@@ -136,10 +132,10 @@ describe('the engine of the version before', () => {
     const { root, steps } = await afterFirstVersion();
     fs.mkdirSync(path.join(root, 'app'), { recursive: true });
     fs.writeFileSync(path.join(root, 'app', 'package.json'), JSON.stringify({ engineManifest: 'another' }));
-    const { next, ask, ready } = startApp(steps, { root, prepare: runtime('the new one') });
+    const { next, press, ready } = startApp(steps, { root, prepare: runtime('the new one') });
     const { payload } = await next(offers);
     expect(payload.problem.code).toBe('UPDATE_INCOMPLETE');
-    ask({ ...PRESS, args: ['use-previous'] });
+    press('use-previous');
     await ready();
   });
 
@@ -148,18 +144,18 @@ describe('the engine of the version before', () => {
       { say: { event: 'result', act: 'status', state: 'missing' } },
       { exit: 0 },
     ]);
-    const { next, ask, told } = startApp(steps, { root, prepare: broken });
+    const { next, press, told } = startApp(steps, { root, prepare: broken });
     await next(isFailed);
-    ask({ ...PRESS, args: ['use-previous'] });
+    press('use-previous');
     expect(await next(answerOf('engine-press'))).toMatchObject({ value: { success: false } });
     expect(told.filter(offers)).toEqual([]);
   });
 
   test('is not offered if a version fails that was healthy before', async () => {
     const { root, steps } = await afterFirstVersion();
-    const { next, ask, told } = startApp({ ...steps, start: FAIL }, { root, prepare: runtime('the old one') });
+    const { next, press, told } = startApp({ ...steps, start: FAIL }, { root, prepare: runtime('the old one') });
     await next(isFailed);
-    ask({ ...PRESS, args: ['use-previous'] });
+    press('use-previous');
     await next(answerOf('engine-press'));
     expect(told.filter(offers)).toEqual([]);
   });

@@ -8,7 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { holderOf, listeners, parseLsof, parsePowerShell } from '../../electron-resources/main/holder.js';
 import { appLayout } from '../../electron-resources/main/layout.js';
 import { welcome } from '../../electron-resources/main/welcome.js';
-import { did, startApp } from './app.mjs';
+import { did, isFailed, startApp } from './app.mjs';
 import { folder, later } from './engines.mjs';
 
 const ANY_PORT = '<!doctype html><meta name="engine-port" content="any" />';
@@ -29,12 +29,34 @@ test('pages that take any port get the app’s window, and the engine’s goes',
   await next(did('closed'));
 });
 
-test('pages that do not load leave the engine’s window to be seen', async () => {
-  const { next, ask, told } = startApp([{ serve: {} }], { pages: ANY_PORT, broken: APP_PAGE });
-  await next(({ url }) => url === APP_PAGE);
+test('pages that do not load leave the engine’s window to be seen, which says why, and loads them again', async () => {
+  const { next, ask, press } = startApp([{ serve: {} }], { pages: ANY_PORT, broken: APP_PAGE });
+  const { payload } = await next(isFailed);
+  expect(payload.problem).toMatchObject({
+    code: 'PAGES_NOT_LOADED',
+    message: 'Its pages did not load: ERR_FILE_NOT_FOUND. The engine runs on.',
+    buttons: ['show-app', 'get-app', 'open-log', 'quit'],
+  });
+  expect(await next(did('page-closed'))).toMatchObject({ url: APP_PAGE });
+  ask({ invoke: 'backend-get-logs' });
+  expect((await next(did('answer'))).value.logs).toContain(`${APP_PAGE} did not load: ERR_FILE_NOT_FOUND`);
+  press('show-app');
+  await next(({ payload: view }) => view?.mood === 'ready');
+  await next(({ did: what, url }) => what === 'view' && url === APP_PAGE);
+  await next(did('closed')); // the engine's window
+});
+
+test('a load that was broken off, or of a frame alone, is no failure', async () => {
+  const { next, ask, told } = startApp([{ serve: {} }], { pages: ANY_PORT });
+  await next(did('closed')); // the engine's window
+  for (const how of [
+    [-3, 'ERR_ABORTED', true],
+    [-6, 'ERR_FILE_NOT_FOUND', false],
+  ])
+    ask({ failLoad: how, page: APP_PAGE });
   ask({ invoke: 'get-app-version' });
   await next(did('answer'));
-  expect(told.filter(did('closed'))).toEqual([]);
+  expect(told.filter(isFailed)).toEqual([]);
 });
 
 test('pages are loaded again for an engine at another address, which their policy did not let them reach', async () => {
@@ -46,12 +68,19 @@ test('pages are loaded again for an engine at another address, which their polic
 });
 
 test('while the rest of the engine arrives, a bar of our own says how far, beside the pages and not over them', async () => {
-  const engine = [arriving(0), arriving(400), arriving(700), WHOLE];
+  const engine = path.join(folder(), 'engine.json');
+  const answer = (state) => {
+    fs.writeFileSync(`${engine}.new`, JSON.stringify(state));
+    fs.renameSync(`${engine}.new`, engine); // no question finds half of it
+  };
+  answer(arriving(0));
   const { next, told } = startApp([{ serve: { engine } }], { pages: ANY_PORT });
   const { y, height } = await next(isBar(true));
+  answer(arriving(700));
   expect(await next(({ to, payload }) => to === BAR_PAGE && payload.arrival?.done === 700)).toMatchObject({
     payload: { mood: 'ready', arrival: { done: 700, total: 1_000 } },
   });
+  answer(WHOLE);
   await next(isBar(false));
   expect({ y, height }).toEqual({ y: 668, height: 32 });
   expect(told).toContainEqual({ did: 'progress', share: 0.7 });
@@ -79,8 +108,8 @@ async function takePort8000() {
 describe('pages that know port 8000 alone', () => {
   test('are replaced on another port by a page that names who holds it; Retry finds the engine a better one', async () => {
     const pid = await takePort8000();
-    const { next, ask, told } = startApp([{ serve: {} }], { pages: OLDER });
-    const { payload } = await next(({ payload: view }) => view?.mood === 'failed');
+    const { next, press, told } = startApp([{ serve: {} }], { pages: OLDER });
+    const { payload } = await next(isFailed);
     expect(payload.problem).toMatchObject({
       code: 'PORT_IN_USE',
       title: 'Port 8000 is in use',
@@ -90,7 +119,7 @@ describe('pages that know port 8000 alone', () => {
     if (pid !== null) expect(payload.problem.message).toContain(`(process ${pid})`);
     expect(told.filter(({ url }) => url === APP_PAGE)).toEqual([]);
     const before = told.length;
-    ask({ invoke: 'engine-press', args: ['retry'], from: 'peft-studio://engine/' });
+    press('retry');
     await next(({ did: what, channel }) => what === 'answer' && channel === 'engine-press');
     // It was stopped, and asked for port 8000 again.
     expect(told.slice(before).filter(did('filter'))).toHaveLength(1);
