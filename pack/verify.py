@@ -169,7 +169,7 @@ class _Examination:
         hollow, rest = hollow_resources(self.resources, self.manifest, self.scratch / "hollow")
         visit = self._visit(place, hollow, everywhere=True)
         slot = Runtime(place, self.manifest).slot
-        # A file of several frames is made, empty, before the first of them is read.
+        # A file of several frames is made, empty, before the first of them is read; and an empty file needs none.
         strays = [path for path in rest if os.path.lexists(slot / path) and os.lstat(slot / path).st_size]
         found = f"{self.manifest.core} of {self.manifest.entries} entries, and {len(strays)} of the others {strays[:3]}"
         alone = Check("nothing else is there", passed=not strays and slot.exists(), found=found)

@@ -78,7 +78,7 @@ SERVER: dict[str, str | bytes] = {
     "__init__.py": "",
     "data.py": "import pathlib\npathlib.Path(__file__).with_name('words.txt').read_text()\n",
     "words.txt": "words",
-    "late.py": "",
+    "late.py": "late = True\n",  # not empty: who follows a first start makes empty files without the archive
 }
 SMOKE = """
 [[module]]
