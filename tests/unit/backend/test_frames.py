@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from backend.clock import now
 from backend.routes.frames import frames
-from backend.training.events import Evaluated, Progress, from_line, to_line
+from backend.training.events import Evaluated, from_line, to_line
+from tests.builders.events import STEP
 
-STEP = Progress(
-    time=now(),
-    step=3,
-    total_steps=9,
-    epoch=0.5,
-    loss=2.5,
-    learning_rate=1e-3,
-    grad_norm=0.1,
-    tokens_per_second=10.0,
-    elapsed=1.0,
-    remaining=2.0,
+FULL = replace(
+    STEP,
     samples_per_second=4.0,
     val_loss=2.6,
     val_perplexity=13.5,
@@ -27,22 +21,11 @@ STEP = Progress(
     gpu_temperature=(61, 59),
     gpu_memory_used=(5 * 1024**3, 6 * 1024**3),
 )
-BARE = Progress(
-    time=now(),
-    step=1,
-    total_steps=9,
-    epoch=0.1,
-    loss=2.5,
-    learning_rate=1e-3,
-    grad_norm=None,
-    tokens_per_second=10.0,
-    elapsed=1.0,
-    remaining=2.0,
-)
+BARE = replace(STEP, step=1, epoch=0.1, grad_norm=None)
 
 
 def test_both_monitors_hear_all_that_they_read() -> None:
-    update, metrics = (frame["data"] for frame in frames(STEP))
+    update, metrics = (frame["data"] for frame in frames(FULL))
     assert set(update) == {
         *("step", "totalSteps", "epoch", "loss", "learningRate", "tokensPerSecond", "timeElapsed", "timeRemaining"),
         *("progress", "gpuMemory", "gpuUtilization"),
@@ -70,4 +53,4 @@ def test_what_is_not_known_is_absent_and_never_null() -> None:
 
 
 def test_a_step_survives_its_line() -> None:
-    assert from_line(to_line(STEP)) == STEP
+    assert from_line(to_line(FULL)) == FULL
